@@ -1,0 +1,193 @@
+/**
+ * The machine of one command, from its slot in the queue to its stored outcome.
+ *
+ * Invariants:
+ * - bash is started at most once, and not at all when the stop came first.
+ * - The stop ladder runs once: the first of `stop` and `timeout` leads to `terminating`, all later ones change nothing.
+ * - A final state is entered only after the outcome is committed.
+ */
+import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
+import { type Outcome, outcomeOf, type ProcessEnd, type StopReason, type TerminalStatus } from '../command.ts';
+import type { ProcessCommand, ProcessEvent, ProcessInput } from './process.ts';
+
+export interface CommandInput {
+  uuid: string;
+  durable: boolean;
+  /** From SIGTERM to SIGKILL, in ms. */
+  stopGraceMs: number;
+  /** The same when the whole server shuts down, in ms. */
+  shutdownGraceMs: number;
+  /** How long it may run, in ms. */
+  timeoutMs: number | undefined;
+}
+
+export interface CommandContext extends CommandInput {
+  /** Who ended it, once somebody did. */
+  stoppedBy: StopReason | null;
+  pid: number | null;
+  outcome: Outcome | null;
+}
+
+/** `start`: a slot is free. `stop`: a client or the shutdown wants it to end. */
+export type CommandEvent = { type: 'start' } | { type: 'stop'; reason: Exclude<StopReason, 'timeout'> } | ProcessEvent;
+
+/** What the actor leaves behind. `stored` is false when the outcome could not be written. */
+export interface CommandResult {
+  uuid: string;
+  status: TerminalStatus;
+  stored: boolean;
+}
+
+export interface StoreInput {
+  uuid: string;
+  outcome: Outcome;
+}
+
+const notStarted: ProcessEnd = { kind: 'not_started' };
+
+function notProvided(name: string): never {
+  throw new Error(`${name} was not provided to the command machine`);
+}
+
+/**
+ * The machine without effects: `process` and `store` are provided by whoever creates the actor, see `supervisor.ts`.
+ */
+export const commandMachine = setup({
+  types: {
+    context: {} as CommandContext,
+    events: {} as CommandEvent,
+    input: {} as CommandInput,
+    output: {} as CommandResult,
+  },
+  actors: {
+    /** Owns the process tree; see `process.ts`. */
+    process: fromCallback<ProcessCommand, ProcessInput>(() => notProvided('process')),
+    /** Commits the outcome behind the last of the output. */
+    store: fromPromise<void, StoreInput>(() => notProvided('store')),
+  },
+  delays: {
+    grace: ({ context }) => (context.stoppedBy === 'shutdown' ? context.shutdownGraceMs : context.stopGraceMs),
+    // Without a timeout the guard stops it; no timer of Node waits longer than this, and a longer one fires at once.
+    timeout: ({ context }) => context.timeoutMs ?? 2_147_483_647,
+  },
+  guards: {
+    hasTimeout: ({ context }) => context.timeoutMs !== undefined,
+    isExecuted: ({ context }) => context.outcome?.status === 'EXECUTED',
+    isStopped: ({ context }) => context.outcome?.status === 'STOPPED',
+  },
+  actions: {
+    recordPid: assign({ pid: (_, params: { pid: number | null }) => params.pid }),
+    recordStop: assign({ stoppedBy: (_, params: { reason: StopReason }) => params.reason }),
+    recordOutcome: assign({
+      outcome: ({ context }, params: { end: ProcessEnd; durationMs: number | null }) =>
+        outcomeOf(params.end, context.stoppedBy, params.durationMs),
+    }),
+    /** SIGTERM to the process group. */
+    terminate: sendTo('process', { type: 'terminate' } satisfies ProcessCommand),
+    /** SIGKILL to the whole process tree. */
+    kill: sendTo('process', { type: 'kill' } satisfies ProcessCommand),
+    /** Gives the slot back to the supervisor. */
+    releaseSlot: () => {},
+    /** Tells the log that the outcome could not be stored. */
+    reportStoreFailure: (_, _params: { error: unknown }) => {},
+  },
+}).createMachine({
+  id: 'command',
+  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, outcome: null }),
+  initial: 'queued',
+  states: {
+    queued: {
+      on: {
+        start: 'executing',
+        stop: {
+          target: 'storing',
+          actions: [
+            { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            { type: 'recordOutcome', params: { end: notStarted, durationMs: null } },
+          ],
+        },
+      },
+    },
+    executing: {
+      // Invoked here, so that the process outlives the steps of the ladder.
+      invoke: {
+        id: 'process',
+        src: 'process',
+        input: ({ context }) => ({ uuid: context.uuid, durable: context.durable }),
+      },
+      exit: 'releaseSlot',
+      on: {
+        'process.ended': {
+          target: 'storing',
+          actions: {
+            type: 'recordOutcome',
+            params: ({ event }) => ({ end: event.end, durationMs: event.durationMs }),
+          },
+        },
+      },
+      initial: 'starting',
+      states: {
+        starting: {
+          on: {
+            'process.started': {
+              target: 'running',
+              actions: { type: 'recordPid', params: ({ event }) => ({ pid: event.pid }) },
+            },
+            stop: {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            },
+          },
+        },
+        running: {
+          on: {
+            stop: {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            },
+          },
+          after: {
+            timeout: {
+              guard: 'hasTimeout',
+              target: 'terminating',
+              actions: { type: 'recordStop', params: { reason: 'timeout' } },
+            },
+          },
+        },
+        terminating: {
+          entry: 'terminate',
+          after: { grace: 'killing' },
+        },
+        killing: {
+          entry: 'kill',
+        },
+      },
+    },
+    storing: {
+      invoke: {
+        src: 'store',
+        input: ({ context }) => ({ uuid: context.uuid, outcome: context.outcome as Outcome }),
+        onDone: [
+          { guard: 'isExecuted', target: 'executed' },
+          { guard: 'isStopped', target: 'stopped' },
+          { target: 'failed' },
+        ],
+        onError: {
+          target: 'failed',
+          actions: [
+            { type: 'reportStoreFailure', params: ({ event }) => ({ error: event.error }) },
+            assign({ outcome: null }),
+          ],
+        },
+      },
+    },
+    executed: { type: 'final' },
+    failed: { type: 'final' },
+    stopped: { type: 'final' },
+  },
+  output: ({ context }) => ({
+    uuid: context.uuid,
+    status: context.outcome?.status ?? 'FAILED',
+    stored: context.outcome !== null,
+  }),
+});

@@ -1,0 +1,142 @@
+/** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
+import { randomUUID } from 'node:crypto';
+import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
+import type { Status } from '../command.ts';
+import { CommandEnded, CommandNotFound, Draining, QueueFull } from '../errors.ts';
+import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
+import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
+import { createProcessLogic } from './process.ts';
+import { type Admission, type CommandActor, supervisorMachine } from './supervisor.ts';
+
+export interface CommanderOptions {
+  journal: Journal;
+  reader: Pick<CommandReader, 'statusOf'>;
+  runner: ProcessRunner;
+  maxParallel: number;
+  maxQueued: number;
+  stopGraceMs: number;
+  shutdownGraceMs: number;
+  timeoutMs: number | undefined;
+  /** Told of what should not happen: a bug, or an outcome that could not be stored. */
+  onError: (message: string, uuid: string, error: unknown) => void;
+  /** Sees all that goes on in the actors; must not throw, an exception would escape from `send`. */
+  inspect?: ((event: InspectionEvent) => void) | undefined;
+}
+
+/** The commander and the life of its actors. */
+export interface CommandSystem extends Commander {
+  /** Admits commands that are stored as `QUEUED` already, in this order. */
+  admit(commands: Iterable<Admission>): void;
+  /** Takes nothing new, stops what executes, and resolves when all of that is stored. */
+  drain(): Promise<void>;
+}
+
+/** Makes the root supervisor and starts it. */
+export function createCommandSystem(options: CommanderOptions): CommandSystem {
+  const { journal, reader, maxQueued } = options;
+  const commandLogic = commandMachine.provide({
+    actors: {
+      process: createProcessLogic(journal, options.runner),
+      store: fromPromise<void, StoreInput>(({ input }) => journal.finish(input.uuid, input.outcome, new Date())),
+    },
+    actions: {
+      releaseSlot: sendParent(({ context }) => ({ type: 'slot.released', uuid: context.uuid })),
+      reportStoreFailure: ({ context }, { error }) =>
+        options.onError('the outcome of a command could not be stored', context.uuid, error),
+    },
+  });
+  const supervisor = createActor(
+    supervisorMachine.provide({
+      actions: { reportCrash: (_, { uuid, error }) => options.onError('a command actor failed', uuid, error) },
+    }),
+    {
+      id: 'supervisor',
+      input: {
+        commandLogic,
+        limits: {
+          stopGraceMs: options.stopGraceMs,
+          shutdownGraceMs: options.shutdownGraceMs,
+          timeoutMs: options.timeoutMs,
+        },
+        maxParallel: options.maxParallel,
+      },
+      inspect: options.inspect,
+    },
+  );
+  supervisor.start();
+  const { commands, waiting, executing, maxParallel } = supervisor.getSnapshot().context;
+
+  /** Commands that are being stored and have no actor yet. */
+  const submissions = new Map<string, Promise<void>>();
+  const results = new WeakMap<CommandActor, Promise<CommandResult>>();
+
+  /** The end of an actor as a promise, one for all who wait: ten thousand stops share it. */
+  function resultOf(actor: CommandActor): Promise<CommandResult> {
+    let result = results.get(actor);
+    if (result === undefined) {
+      result = toPromise(actor);
+      results.set(actor, result);
+    }
+    return result;
+  }
+
+  /** Stops a command and tells how it ended; null when it has no actor. */
+  async function stopActor(uuid: string): Promise<CommandResult | null> {
+    await submissions.get(uuid);
+    const actor = commands.get(uuid);
+    if (actor === undefined) return null;
+    const result = resultOf(actor);
+    supervisor.send({ type: 'stop', uuid });
+    return result;
+  }
+
+  return {
+    async submit(request) {
+      if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
+      const free = maxParallel - executing.size;
+      if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
+      const uuid = randomUUID();
+      const stored = journal.insert({ ...request, uuid, createdAt: new Date() });
+      const admitted = stored.then(() => supervisor.send({ type: 'admit', uuid, durable: request.durable }));
+      submissions.set(
+        uuid,
+        admitted.catch(() => {}),
+      );
+      try {
+        await admitted;
+      } finally {
+        submissions.delete(uuid);
+      }
+      return uuid;
+    },
+
+    async stop(uuid) {
+      const result = await stopActor(uuid);
+      if (result !== null && !result.stored) throw new Error('the outcome of the command could not be stored');
+      const status: Status | null = result?.status ?? (await reader.statusOf(uuid));
+      if (status === null) throw new CommandNotFound();
+      if (status !== 'STOPPED') throw new CommandEnded(status);
+    },
+
+    async remove(uuid) {
+      await stopActor(uuid);
+      if (!(await journal.remove(uuid))) throw new CommandNotFound();
+    },
+
+    admit(admissions) {
+      for (const admission of admissions) supervisor.send({ type: 'admit', ...admission });
+    },
+
+    async drain() {
+      supervisor.send({ type: 'drain' });
+      if (supervisor.getSnapshot().matches('drained')) return;
+      await new Promise<void>((resolve) => {
+        const subscription = supervisor.subscribe((snapshot) => {
+          if (!snapshot.matches('drained')) return;
+          subscription.unsubscribe();
+          resolve();
+        });
+      });
+    },
+  };
+}

@@ -1,0 +1,86 @@
+/** The HTTP application: validation, OpenAPI, errors, routes. */
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+} from 'fastify-type-provider-zod';
+import { answerClientError, answerFrameworkError, InvalidJson, registerErrorAnswers } from './http-errors.ts';
+import type { Commander, CommandReader } from './ports.ts';
+import { commandRoutes } from './routes/commands.ts';
+import { manageRoutes } from './routes/manage.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+/** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
+const BODY_LIMIT = 11 * 1024 * 1024 - 1;
+
+export interface AppOptions {
+  commander: Commander;
+  reader: CommandReader;
+  /** Whether an error of a read means that the database can't be reached at the moment. */
+  isStorageError: (error: unknown) => boolean;
+  logger?: FastifyBaseLogger;
+}
+
+/** Makes the application; it does not listen yet. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
+    bodyLimit: BODY_LIMIT,
+    logController: new LogController({ disableRequestLogging: true }),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
+    // During a graceful shutdown requests are answered to the end; new commands are refused by the commander.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  acceptJsonOnly(app);
+  registerErrorAnswers(app, options);
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'shellvisor',
+        version,
+        description:
+          'Runs bash scripts in parallel and keeps their status and every byte of their output in PostgreSQL.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: 'http://localhost:8080' }],
+      tags: [
+        { name: 'commands', description: 'Run bash scripts, look at them, stop and delete them' },
+        { name: 'manage', description: 'For those who run the server' },
+      ],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(commandRoutes, options);
+  await app.register(manageRoutes);
+  return app;
+}
+
+/** Fastify also ships a parser for text/plain, which a page of another origin may send without asking. */
+function acceptJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    // Some clients announce JSON whenever a request could have a body.
+    if (body.length === 0) return done(null, undefined);
+    if (!isUtf8(body)) return done(new InvalidJson('the body is not valid UTF-8'));
+    parse(request, body.toString(), (error, value) => {
+      if (error) done(new InvalidJson(`the body is not valid JSON: ${error.message}`));
+      else done(null, value);
+    });
+  });
+}

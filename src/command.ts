@@ -1,0 +1,110 @@
+/**
+ * The vocabulary of shellvisor as pure types. This file imports nothing, so that every other one may import it.
+ */
+
+/** Where a command stands. The last three are terminal: once stored, they never change. */
+export const STATUSES = ['QUEUED', 'EXECUTING', 'EXECUTED', 'FAILED', 'STOPPED'] as const;
+export type Status = (typeof STATUSES)[number];
+export type TerminalStatus = 'EXECUTED' | 'FAILED' | 'STOPPED';
+
+/** Why a command ended. */
+export const REASONS = ['exit', 'signal', 'timeout', 'stop', 'shutdown', 'spawn_error', 'lost'] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** Who ended a command that did not end by itself. */
+export type StopReason = 'stop' | 'shutdown' | 'timeout';
+
+/** The two streams a script prints to. */
+export type Stream = 'stdout' | 'stderr';
+
+/** Most bytes (UTF-8) a script may have. */
+export const SCRIPT_MAX_BYTES = 10 * 1024 * 1024;
+/** Most characters (Unicode code points) a description may have. */
+export const DESCRIPTION_MAX_CHARACTERS = 255;
+
+/** What a client asks for. */
+export interface CommandRequest {
+  description: string;
+  /** The bash script, valid Unicode without NUL. */
+  script: string;
+  /** Whether its output is stored, and shows, while it runs. */
+  durable: boolean;
+}
+
+/** A command as it is admitted. */
+export interface NewCommand extends CommandRequest {
+  uuid: string;
+  createdAt: Date;
+}
+
+/** How the process of a command ended, as its runner saw it. */
+export type ProcessEnd =
+  /** bash exited by itself or by a signal it handled; `exitCode` is 0–255. */
+  | { kind: 'exited'; exitCode: number }
+  /** A signal ended bash; `signal` is its name, such as `SIGKILL`. */
+  | { kind: 'signalled'; signal: string }
+  /** bash could not be started; `message` says why, for the client. */
+  | { kind: 'spawn_error'; message: string }
+  /** Stopped before bash was started. */
+  | { kind: 'not_started' };
+
+/** How a command ended, in one shape, whatever the cause. */
+export interface Outcome {
+  status: TerminalStatus;
+  reason: Reason;
+  /** 0–255, or null when a signal ended bash or it never ran. */
+  exitCode: number | null;
+  /** The signal that ended bash, such as `SIGTERM`, else null. */
+  signal: string | null;
+  /** One sentence for a person where `reason` alone does not explain it, else null. */
+  error: string | null;
+  /** From the start of bash to the end of its process tree, in ms of a monotonic clock; null when bash never ran. */
+  durationMs: number | null;
+}
+
+/** A stored command as readers see it. Times are ms since the epoch. */
+export interface CommandRecord {
+  uuid: string;
+  description: string;
+  script: string;
+  status: Status;
+  durable: boolean;
+  /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
+  output: string;
+  /** Whether `output` is only the beginning. */
+  outputPreview: boolean;
+  /** Bytes printed so far, as far as they show. */
+  outputBytes: number;
+  reason: Reason | null;
+  exitCode: number | null;
+  signal: string | null;
+  error: string | null;
+  createdAt: number;
+  startedAt: number | null;
+  endedAt: number | null;
+  durationMs: number | null;
+}
+
+/**
+ * Decides the outcome of a command from how its process ended and who, if anyone, ended it.
+ * Who asked first wins: a script that exits 0 on SIGTERM was stopped all the same.
+ */
+export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, durationMs: number | null): Outcome {
+  const exitCode = end.kind === 'exited' ? end.exitCode : null;
+  const signal = end.kind === 'signalled' ? end.signal : null;
+  const base = { exitCode, signal, error: null, durationMs };
+  if (stoppedBy === 'timeout') return { ...base, status: 'FAILED', reason: 'timeout' };
+  if (stoppedBy !== null) return { ...base, status: 'STOPPED', reason: stoppedBy };
+  switch (end.kind) {
+    case 'exited':
+      return { ...base, status: end.exitCode === 0 ? 'EXECUTED' : 'FAILED', reason: 'exit' };
+    case 'signalled':
+      return { ...base, status: 'FAILED', reason: 'signal' };
+    case 'spawn_error':
+      return { ...base, status: 'FAILED', reason: 'spawn_error', error: end.message };
+    case 'not_started':
+      return { ...base, status: 'FAILED', reason: 'lost', error: 'the command was no longer stored as waiting' };
+    default:
+      return end satisfies never;
+  }
+}

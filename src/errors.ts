@@ -1,0 +1,69 @@
+/**
+ * Errors that a user can meet. Each carries a stable `code` for programs and a message for people;
+ * `app.ts` turns them into HTTP answers, `server.ts` into one line on the terminal.
+ */
+
+/** An error of the domain, answered to the client as it is. */
+export abstract class DomainError extends Error {
+  abstract readonly code: string;
+  /** The HTTP status code it is answered with. */
+  abstract readonly statusCode: number;
+  /** Seconds after which the client may try again, where that makes sense. */
+  readonly retryAfterSeconds: number | undefined = undefined;
+}
+
+export class CommandNotFound extends DomainError {
+  readonly code = 'COMMAND_NOT_FOUND';
+  readonly statusCode = 404;
+  constructor() {
+    super('there is no command with this uuid');
+  }
+}
+
+/** A stop came for a command that had already ended by itself. */
+export class CommandEnded extends DomainError {
+  readonly code = 'COMMAND_ENDED';
+  readonly statusCode = 409;
+  constructor(status: string) {
+    super(`the command has already ended as ${status}`);
+  }
+}
+
+export class ScriptTooLarge extends DomainError {
+  readonly code = 'SCRIPT_TOO_LARGE';
+  readonly statusCode = 413;
+  constructor(maxBytes: number) {
+    super(`script must be at most ${maxBytes} bytes long`);
+  }
+}
+
+export class QueueFull extends DomainError {
+  readonly code = 'QUEUE_FULL';
+  readonly statusCode = 429;
+  override readonly retryAfterSeconds = 1;
+  constructor() {
+    super('too many commands are waiting; try again later');
+  }
+}
+
+export class Draining extends DomainError {
+  readonly code = 'DRAINING';
+  readonly statusCode = 503;
+  override readonly retryAfterSeconds = 5;
+  constructor() {
+    super('the server is shutting down and takes no new commands');
+  }
+}
+
+/** The database did not commit in time; the request had no effect. */
+export class StorageUnavailable extends DomainError {
+  readonly code = 'STORAGE_UNAVAILABLE';
+  readonly statusCode = 503;
+  override readonly retryAfterSeconds = 1;
+  constructor() {
+    super('the database does not answer; nothing was stored, try again later');
+  }
+}
+
+/** The server can't start. The message is one line, complete, for the person at the terminal. */
+export class StartupError extends Error {}

@@ -1,0 +1,106 @@
+/** Turns whatever goes wrong with a request into `{error, code}`; never lets SQL or a stack out. */
+
+import type { Socket } from 'node:net';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { DomainError, StorageUnavailable } from './errors.ts';
+
+interface Answer {
+  statusCode: number;
+  error: string;
+  code: string;
+  details?: { path: string; message: string }[];
+  retryAfterSeconds?: number | undefined;
+}
+
+/** Errors of Fastify and Node that a client can cause: by their code, what the client is told. */
+const known: Record<string, Omit<Answer, 'details'>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    statusCode: 415,
+    error: 'the body must be application/json',
+    code: 'UNSUPPORTED_MEDIA_TYPE',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    statusCode: 413,
+    error: 'the body must be smaller than 11 MiB',
+    code: 'BODY_TOO_LARGE',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    statusCode: 400,
+    error: 'the body is not as long as Content-Length says',
+    code: 'BAD_REQUEST',
+  },
+  FST_ERR_BAD_URL: { statusCode: 400, error: 'the URL is not valid', code: 'BAD_URL' },
+  FST_ERR_MAX_PARAM_LENGTH: { statusCode: 404, error: 'there is nothing at this URL', code: 'NOT_FOUND' },
+  HPE_HEADER_OVERFLOW: { statusCode: 431, error: 'the headers are too large', code: 'HEADERS_TOO_LARGE' },
+  ERR_HTTP_REQUEST_TIMEOUT: { statusCode: 408, error: 'the request took too long to arrive', code: 'REQUEST_TIMEOUT' },
+};
+
+/** The body can't be read as JSON. */
+export class InvalidJson extends DomainError {
+  readonly code = 'INVALID_JSON';
+  readonly statusCode = 400;
+}
+
+export interface ErrorOptions {
+  /** Whether an error of the database is one that may pass: then the client is told to try again. */
+  isStorageError: (error: unknown) => boolean;
+}
+
+/** Makes all error answers of an app. */
+export function registerErrorAnswers(app: FastifyInstance, { isStorageError }: ErrorOptions): void {
+  app.setNotFoundHandler((_, reply) =>
+    send(reply, { statusCode: 404, error: 'there is nothing at this URL', code: 'NOT_FOUND' }),
+  );
+  app.setErrorHandler((error: FastifyError, request: FastifyRequest, reply) => {
+    const answer = answerTo(isStorageError(error) ? new StorageUnavailable() : error);
+    if (answer.statusCode >= 500) request.log.error({ err: error }, 'a request failed');
+    return send(reply, answer);
+  });
+}
+
+/** Answers what never became a request, on the bare socket. */
+export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const fallback = { statusCode: 400, error: 'the request is not valid HTTP', code: 'BAD_REQUEST' };
+  const { statusCode, ...body } = known[error.code ?? ''] ?? fallback;
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${statusCode} Error\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  );
+}
+
+/** Answers an error that Fastify meets before it has found a route. */
+export function answerFrameworkError(error: FastifyError, _: FastifyRequest, reply: FastifyReply): void {
+  send(reply, answerTo(error));
+}
+
+function answerTo(error: FastifyError): Answer {
+  if (error instanceof DomainError) {
+    const { statusCode, message, code, retryAfterSeconds } = error;
+    return { statusCode, error: message, code, retryAfterSeconds };
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const details = error.validation.map(({ instancePath, message }) => ({
+      path: instancePath.slice(1).replaceAll('/', '.'),
+      message: message ?? 'is not valid',
+    }));
+    return {
+      statusCode: 400,
+      error: details[0]?.message ?? 'the request is not valid',
+      code: 'INVALID_REQUEST',
+      details,
+    };
+  }
+  const answer = known[error.code];
+  if (answer !== undefined) return answer;
+  const { statusCode = 500 } = error;
+  if (statusCode >= 400 && statusCode < 500) return { statusCode, error: error.message, code: 'BAD_REQUEST' };
+  return { statusCode: 500, error: 'something went wrong in the server; its log says what', code: 'INTERNAL_ERROR' };
+}
+
+function send(reply: FastifyReply, { statusCode, retryAfterSeconds, ...body }: Answer): FastifyReply {
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
+  return reply.code(statusCode).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body);
+}

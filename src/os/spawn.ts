@@ -1,0 +1,197 @@
+/**
+ * Starts programs as session leaders of their own, with real pipes.
+ *
+ * Two ways, chosen once at start:
+ * - `posix_spawn` through koffi: real pipes, cost independent of our heap, and the child stays unreaped until we say
+ *   so, which keeps its process id from being reused while we still signal its group.
+ * - `child_process`, where koffi has no binary for the machine: libuv hands out socket pairs, not pipes, so a script's
+ *   `> /dev/stdout` fails there, and libuv reaps at once.
+ */
+import { spawn as spawnChild } from 'node:child_process';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
+
+/** How a child ended, as wait(2) tells it. */
+export type WaitStatus = { exitCode: number; signal: null } | { exitCode: null; signal: string };
+
+/** A child process that leads its own session and process group, both numbered by its `pid`. */
+export interface Child {
+  readonly pid: number;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves when the child ended. It may stay a zombie until `reap`. */
+  readonly exited: Promise<WaitStatus>;
+  /** Gives the process id back to the system. Call it once, after `exited` and the last signal to the group. */
+  reap(): void;
+}
+
+export interface SpawnOptions {
+  cwd: string;
+  /** The whole environment of the child. */
+  env: Record<string, string>;
+}
+
+export interface Spawner {
+  readonly kind: 'posix_spawn' | 'child_process';
+  /** Starts `file`, an absolute path. stdin reads from `/dev/null`. @throws Error saying why the system refused. */
+  spawn(file: string, args: readonly string[], options: SpawnOptions): Promise<Child>;
+}
+
+/** Chooses the better spawner that works here. */
+export async function createSpawner(): Promise<Spawner> {
+  try {
+    return await posixSpawner();
+  } catch {
+    return { kind: 'child_process', spawn: spawnByChildProcess };
+  }
+}
+
+const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+const errorNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+// Constants of Linux, the same on x86_64 and arm64: <spawn.h>, <fcntl.h>, <sys/wait.h>.
+const POSIX_SPAWN_SETSIGDEF = 0x04;
+const POSIX_SPAWN_SETSIGMASK = 0x08;
+const POSIX_SPAWN_SETSID = 0x80;
+const O_CLOEXEC = 0o2000000;
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+const CLD_EXITED = 1;
+
+/** A failed system call. */
+function systemError(call: string, errno: number): Error {
+  return new Error(`${call} failed with ${errorNames.get(errno) ?? `errno ${errno}`}`);
+}
+
+async function posixSpawner(): Promise<Spawner> {
+  const { default: koffi } = await import('koffi');
+  const libc = koffi.load(null);
+  const initActions = libc.func('int posix_spawn_file_actions_init(void *actions)');
+  const destroyActions = libc.func('int posix_spawn_file_actions_destroy(void *actions)');
+  const addOpen = libc.func(
+    'int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, uint mode)',
+  );
+  const addDup2 = libc.func('int posix_spawn_file_actions_adddup2(void *actions, int from, int to)');
+  const addChdir = libc.func('int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)');
+  const initAttributes = libc.func('int posix_spawnattr_init(void *attributes)');
+  const setFlags = libc.func('int posix_spawnattr_setflags(void *attributes, short flags)');
+  const setDefaultSignals = libc.func('int posix_spawnattr_setsigdefault(void *attributes, void *set)');
+  const setSignalMask = libc.func('int posix_spawnattr_setsigmask(void *attributes, void *set)');
+  const posixSpawn = libc.func(
+    'int posix_spawn(_Out_ int *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)',
+  );
+  const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)');
+  const close = libc.func('int close(int fd)');
+  const waitid = libc.func('int waitid(int type, uint id, void *info, int options)');
+  // Descriptors that whoever started us left open must not reach scripts. glibc ≥ 2.34 has it; ours are close-on-exec anyway.
+  const addCloseFrom = optional(() =>
+    libc.func('int posix_spawn_file_actions_addclosefrom_np(void *actions, int lowest)'),
+  );
+
+  // Larger than any libc's posix_spawnattr_t (336 bytes in glibc) and sigset_t (128).
+  const attributes = Buffer.alloc(512);
+  initAttributes(attributes);
+  setFlags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  // Node ignores SIGPIPE, and an ignored signal stays ignored across exec: set all back to their default.
+  setDefaultSignals(attributes, Buffer.alloc(128, 0xff));
+  setSignalMask(attributes, Buffer.alloc(128));
+
+  const waiting = new Map<number, (status: WaitStatus) => void>();
+  const info = Buffer.alloc(128);
+
+  /** Looks, without reaping, whether a child of ours has ended. waitid(-1) would steal libuv's own children. */
+  function endOf(pid: number): WaitStatus | null {
+    info.fill(0);
+    // siginfo_t of Linux on 64 bits: si_code at 8, si_pid at 16, si_status at 24.
+    if (waitid(P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT) !== 0 || info.readInt32LE(16) === 0) return null;
+    const status = info.readInt32LE(24);
+    if (info.readInt32LE(8) === CLD_EXITED) return { exitCode: status, signal: null };
+    return { exitCode: null, signal: signalNames.get(status) ?? `SIG${status}` };
+  }
+
+  let scheduled = false;
+  process.on('SIGCHLD', () => {
+    // Many children end at once under load; one look serves all of them.
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      for (const [pid, resolve] of waiting) {
+        const status = endOf(pid);
+        if (status === null) continue;
+        waiting.delete(pid);
+        resolve(status);
+      }
+    });
+  });
+
+  function pipe(): [read: number, write: number] {
+    const fds = new Int32Array(2);
+    if (pipe2(fds, O_CLOEXEC) !== 0) throw systemError('pipe', koffi.errno());
+    return [fds[0] as number, fds[1] as number];
+  }
+
+  return {
+    kind: 'posix_spawn',
+    async spawn(file, args, { cwd, env }) {
+      const open: number[] = [];
+      // Larger than any libc's posix_spawn_file_actions_t (80 bytes in glibc).
+      const actions = Buffer.alloc(256);
+      initActions(actions);
+      try {
+        const [out, outEnd] = pipe();
+        open.push(out, outEnd);
+        const [err, errEnd] = pipe();
+        open.push(err, errEnd);
+        addOpen(actions, 0, '/dev/null', 0, 0);
+        addDup2(actions, outEnd, 1);
+        addDup2(actions, errEnd, 2);
+        addChdir(actions, cwd);
+        addCloseFrom?.(actions, 3);
+        const pidOut = [0];
+        const envp = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+        const errno = posixSpawn(pidOut, file, actions, attributes, [file, ...args, null], [...envp, null]);
+        if (errno !== 0) throw systemError('posix_spawn', errno);
+        const pid = pidOut[0] as number;
+        close(outEnd);
+        close(errEnd);
+        open.length = 0;
+        return {
+          pid,
+          stdout: new Socket({ fd: out, readable: true, writable: false }),
+          stderr: new Socket({ fd: err, readable: true, writable: false }),
+          exited: new Promise((resolve) => waiting.set(pid, resolve)),
+          reap: () => waitid(P_PID, pid, info, WEXITED | WNOHANG),
+        };
+      } finally {
+        destroyActions(actions);
+        for (const fd of open) close(fd);
+      }
+    },
+  };
+}
+
+function optional<T>(load: () => T): T | undefined {
+  try {
+    return load();
+  } catch {
+    return undefined;
+  }
+}
+
+async function spawnByChildProcess(file: string, args: readonly string[], options: SpawnOptions): Promise<Child> {
+  const child = spawnChild(file, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise<WaitStatus>((resolve) =>
+    child.once('exit', (exitCode, signal) =>
+      resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
+    ),
+  );
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', reject);
+  });
+  return { pid: child.pid as number, stdout: child.stdout, stderr: child.stderr, exited, reap: () => {} };
+}

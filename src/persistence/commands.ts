@@ -1,0 +1,259 @@
+/** All SQL on commands and their output, set-based: each statement serves a whole batch. */
+import { type CommonQueryMethods, sql } from 'slonik';
+import { z } from 'zod';
+import { type CommandRecord, type NewCommand, type Outcome, REASONS, STATUSES, type Stream } from '../command.ts';
+import type { CommandFilter } from '../ports.ts';
+
+/** Where statements run: the pool, or a transaction of it. */
+export type Connection = Pick<CommonQueryMethods, 'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'query'>;
+
+const none = sql.type(z.object({}));
+const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
+
+export interface Begin {
+  uuid: string;
+  startedAt: Date;
+}
+
+export interface Finish {
+  uuid: string;
+  outcome: Outcome;
+  endedAt: Date;
+  /** All bytes it printed. */
+  outputBytes: number;
+}
+
+/** A piece of the output of one command, from one stream. */
+export interface OutputRow {
+  uuid: string;
+  /** Place of its first byte in the whole output of the command. */
+  offset: number;
+  stream: Stream;
+  bytes: Uint8Array;
+}
+
+const STREAM_NUMBER: Record<Stream, number> = { stdout: 1, stderr: 2 };
+
+/** Stores new commands as `QUEUED`; one that is stored already stays as it is. */
+export async function insertCommands(db: Connection, owner: number, commands: readonly NewCommand[]): Promise<void> {
+  const rows = commands.map((c) => [c.uuid, c.description, c.script, c.durable, c.createdAt.toISOString()]);
+  // ORDER BY: ids must follow the order of admission.
+  await db.query(none`
+    INSERT INTO commands (command_uuid, description, script, durable, created_at, owner)
+    SELECT n.command_uuid, n.description, n.script, n.durable, n.created_at, ${owner}
+    FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'timestamptz'])}
+      WITH ORDINALITY AS n (command_uuid, description, script, durable, created_at, place)
+    ORDER BY n.place
+    ON CONFLICT (command_uuid) DO NOTHING`);
+}
+
+/**
+ * Marks waiting commands of this owner as `EXECUTING`. @returns their scripts by uuid.
+ * One that is `EXECUTING` already counts: then the answer to an earlier attempt got lost.
+ */
+export async function beginCommands(
+  db: Connection,
+  owner: number,
+  begins: readonly Begin[],
+): Promise<Map<string, string>> {
+  const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
+  const begun = await db.any(sql.type(z.object({ command_uuid: z.string(), script: z.string() }))`
+    UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at
+    FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
+    WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
+    RETURNING c.command_uuid, c.script`);
+  return new Map(begun.map((row) => [row.command_uuid, row.script]));
+}
+
+/** Appends output; pieces that are stored already stay as they are. */
+export async function appendOutput(db: Connection, pieces: readonly OutputRow[]): Promise<void> {
+  // All bytes as one binary parameter, cut up by the database: an array of bytea travels as hex, at half the speed.
+  let start = 1;
+  const rows = pieces.map(({ uuid, offset, stream, bytes }) => {
+    const row = [uuid, offset, STREAM_NUMBER[stream], start, bytes.length];
+    start += bytes.length;
+    return row;
+  });
+  const blob = Buffer.concat(pieces.map((piece) => piece.bytes));
+  await db.query(none`
+    INSERT INTO command_output (command_id, byte_offset, stream, data)
+    SELECT c.id, p.byte_offset, p.stream, substring(${sql.binary(blob)}::bytea FROM p.start FOR p.length)
+    FROM ${sql.unnest(rows, ['uuid', 'int8', 'int2', 'int4', 'int4'])}
+      AS p (command_uuid, byte_offset, stream, start, length)
+    JOIN commands c ON c.command_uuid = p.command_uuid
+    ON CONFLICT DO NOTHING`);
+}
+
+/** Stores outcomes. A command that has one already keeps it. */
+export async function finishCommands(db: Connection, owner: number, finishes: readonly Finish[]): Promise<void> {
+  const rows = finishes.map(({ uuid, outcome, endedAt, outputBytes }) => [
+    uuid,
+    outcome.status,
+    outcome.reason,
+    outcome.exitCode,
+    outcome.signal,
+    outcome.error,
+    outcome.durationMs,
+    endedAt.toISOString(),
+    outputBytes,
+  ]);
+  await db.query(none`
+    UPDATE commands c
+    SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
+      duration_ms = f.duration_ms, ended_at = f.ended_at, output_bytes = f.output_bytes
+    FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'timestamptz', 'int8'])}
+      AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, ended_at, output_bytes)
+    WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')`);
+}
+
+/** Deletes commands with their output. @returns the uuids of those that were there. */
+export async function deleteCommands(db: Connection, uuids: readonly string[]): Promise<Set<string>> {
+  const deleted = await db.anyFirst(uuidOnly`
+    DELETE FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')}) RETURNING command_uuid`);
+  return new Set(deleted);
+}
+
+/** The numbers of the other servers that commands wait for or run under. */
+export async function otherOwners(db: Connection, owner: number): Promise<readonly number[]> {
+  return db.anyFirst(sql.type(z.object({ owner: z.number() }))`
+    SELECT DISTINCT owner FROM commands WHERE status IN ('QUEUED', 'EXECUTING') AND owner <> ${owner}`);
+}
+
+/** The uuids of what an owner had running. */
+export async function executingOf(db: Connection, owner: number): Promise<readonly string[]> {
+  return db.anyFirst(uuidOnly`
+    SELECT command_uuid FROM commands WHERE owner = ${owner} AND status = 'EXECUTING'`);
+}
+
+/** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
+export async function loseExecuting(db: Connection, owner: number): Promise<void> {
+  await db.query(none`
+    UPDATE commands c
+    SET status = 'FAILED', reason = 'lost', error = 'the server ended while the command ran', ended_at = now(),
+      output_bytes = ${storedBytes}
+    WHERE owner = ${owner} AND status = 'EXECUTING'`);
+}
+
+/** Takes over the waiting commands of another owner. */
+export async function adoptQueued(db: Connection, from: number, to: number): Promise<void> {
+  await db.query(none`UPDATE commands SET owner = ${to} WHERE owner = ${from} AND status = 'QUEUED'`);
+}
+
+/** The waiting commands of an owner, oldest first. */
+export async function queuedOf(db: Connection, owner: number): Promise<{ uuid: string; durable: boolean }[]> {
+  const rows = await db.any(sql.type(z.object({ command_uuid: z.string(), durable: z.boolean() }))`
+    SELECT command_uuid, durable FROM commands WHERE owner = ${owner} AND status = 'QUEUED' ORDER BY id`);
+  return rows.map((row) => ({ uuid: row.command_uuid, durable: row.durable }));
+}
+
+/** How much output a command `c` has stored: where its last row ends. */
+const storedBytes = sql.fragment`coalesce(
+  (SELECT byte_offset + octet_length(data) FROM command_output
+   WHERE command_id = c.id ORDER BY byte_offset DESC LIMIT 1), 0)`;
+
+const recordRow = z
+  .object({
+    command_uuid: z.string(),
+    description: z.string(),
+    script: z.string(),
+    durable: z.boolean(),
+    status: z.enum(STATUSES),
+    reason: z.enum(REASONS).nullable(),
+    exit_code: z.number().nullable(),
+    signal: z.string().nullable(),
+    error: z.string().nullable(),
+    created_at: z.number(),
+    started_at: z.number().nullable(),
+    ended_at: z.number().nullable(),
+    duration_ms: z.number().nullable(),
+    total_bytes: z.number(),
+    data: z.instanceof(Buffer).nullable(),
+    streams: z.array(z.number()).nullable(),
+    lengths: z.array(z.number()).nullable(),
+  })
+  .transform((row): CommandRecord => {
+    const shown = row.data?.length ?? 0;
+    const preview = shown < row.total_bytes;
+    return {
+      uuid: row.command_uuid,
+      description: row.description,
+      script: row.script,
+      status: row.status,
+      durable: row.durable,
+      output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview),
+      outputPreview: preview,
+      outputBytes: row.total_bytes,
+      reason: row.reason,
+      exitCode: row.exit_code,
+      signal: row.signal,
+      error: row.error,
+      createdAt: row.created_at,
+      startedAt: row.started_at,
+      endedAt: row.ended_at,
+      durationMs: row.duration_ms,
+    };
+  });
+
+/** Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. */
+const selectRecords = (page: ReturnType<typeof sql.fragment>, limit: number) => sql.type(recordRow)`
+  SELECT c.command_uuid, c.description, c.script, c.durable, c.status, c.reason, c.exit_code, c.signal, c.error,
+    c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, printed.data, printed.streams,
+    printed.lengths
+  FROM (${page}) c
+  CROSS JOIN LATERAL (
+    SELECT CASE
+      WHEN c.status NOT IN ('QUEUED', 'EXECUTING') THEN c.output_bytes
+      WHEN c.durable THEN ${storedBytes}
+      ELSE 0
+    END AS total_bytes
+  ) shown
+  LEFT JOIN LATERAL (
+    SELECT string_agg(piece, ''::bytea ORDER BY byte_offset) AS data,
+      array_agg(stream ORDER BY byte_offset) AS streams,
+      array_agg(octet_length(piece) ORDER BY byte_offset) AS lengths
+    FROM (
+      SELECT byte_offset, stream, substring(data FROM 1 FOR (${limit} - byte_offset)::int) AS piece
+      FROM command_output WHERE command_id = c.id AND byte_offset < ${limit}
+    ) pieces
+  ) printed ON shown.total_bytes > 0
+  ORDER BY c.id DESC`;
+
+/** Reads one command with at most `limit` bytes of its output. */
+export function selectCommand(db: Connection, uuid: string, limit: number): Promise<CommandRecord | null> {
+  return db.maybeOne(selectRecords(sql.fragment`SELECT * FROM commands WHERE command_uuid = ${uuid}`, limit));
+}
+
+/** Reads a page of commands, newest first, with at most `limit` bytes of output each. */
+export function selectCommands(db: Connection, f: CommandFilter, limit: number): Promise<readonly CommandRecord[]> {
+  const where = f.status === undefined ? sql.fragment`` : sql.fragment`WHERE status = ${f.status}`;
+  const page = sql.fragment`SELECT * FROM commands ${where} ORDER BY id DESC LIMIT ${f.limit} OFFSET ${f.offset}`;
+  return db.any(selectRecords(page, limit));
+}
+
+export function selectStatus(db: Connection, uuid: string) {
+  return db.maybeOneFirst(sql.type(z.object({ status: z.enum(STATUSES) }))`
+    SELECT status FROM commands WHERE command_uuid = ${uuid}`);
+}
+
+/**
+ * Turns stored bytes into text; only what is not UTF-8 is replaced. Each stream has its own decoder, so that a
+ * character that a chunk of the other stream cuts in two stays whole.
+ */
+export function decodeOutput(data: Uint8Array, streams: number[], lengths: number[], cut: boolean): string {
+  const decoders = new Map<number, TextDecoder>();
+  let text = '';
+  let start = 0;
+  for (const [i, stream] of streams.entries()) {
+    const end = start + (lengths[i] as number);
+    let decoder = decoders.get(stream);
+    if (decoder === undefined) {
+      decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+      decoders.set(stream, decoder);
+    }
+    text += decoder.decode(data.subarray(start, end), { stream: true });
+    start = end;
+  }
+  // Half a character at the very end is replaced too, unless it is we who cut it there.
+  if (!cut) for (const decoder of decoders.values()) text += decoder.decode();
+  return text;
+}

@@ -1,0 +1,331 @@
+/**
+ * The one writer: batches new commands, output chunks and status changes of all commands into few transactions.
+ *
+ *   idle ── something is written ──▶ gathering ── timer or at once ──▶ flushing ── committed ──▶ idle or gathering
+ *                                                                      └─ transient error: the same batch again
+ *
+ * Invariants:
+ * - One batch is under way at a time; what comes meanwhile makes the next one (group commit).
+ * - Within a batch the order is insert, begin, output, finish, delete, which is the order of a command's life.
+ * - A finish goes into a batch only when no output of its command is left for a later one.
+ * - Every statement may run twice with the effect of once, so a batch whose commit is in doubt is simply sent again.
+ * - At most about `ROOM_BYTES` of output wait in memory; beyond it pipes are paused.
+ */
+import pRetry from 'p-retry';
+import type { DatabasePool } from 'slonik';
+import type { NewCommand, Outcome } from '../command.ts';
+import { StorageUnavailable } from '../errors.ts';
+import type { Journal, OutputSink } from '../ports.ts';
+import * as store from './commands.ts';
+import { OutputBuffer, type OutputObserver, WINDOW_BYTES } from './output-buffer.ts';
+import { isTransient } from './pool.ts';
+
+/** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
+const GATHER_MS = 20;
+/** Output waiting for its commit, of all commands together, beyond which pipes are paused. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+/** Most bytes (of output, and of scripts) that one batch carries. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+/** How long a client waits for the commit of its new command, in ms. */
+const INSERT_DEADLINE_MS = 5000;
+
+interface Entry<Item, Result> {
+  item: Item;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+}
+
+interface InsertEntry extends Entry<NewCommand, void> {
+  /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
+  abandoned: boolean;
+}
+
+type FinishItem = Omit<store.Finish, 'outputBytes'>;
+
+interface Batch {
+  inserts: InsertEntry[];
+  begins: Entry<store.Begin, string | null>[];
+  output: store.OutputRow[];
+  finishes: Entry<store.Finish, void>[];
+  removes: Entry<string, boolean>[];
+}
+
+export interface JournalOptions {
+  pool: DatabasePool;
+  /** The number of this server, as stored with its commands. */
+  owner: number;
+  /** Told of each failed attempt to commit a batch. */
+  onRetry: (error: Error, attempt: number) => void;
+  /** Told of output that the database will never take, which would be a bug. */
+  onRefused: (error: unknown, uuid: string) => void;
+}
+
+export class BatchJournal implements Journal, OutputObserver {
+  readonly #options: JournalOptions;
+  readonly #inserts = new Set<InsertEntry>();
+  #begins: Batch['begins'] = [];
+  #finishes: Entry<FinishItem, void>[] = [];
+  #removes: Batch['removes'] = [];
+  readonly #outputs = new Map<string, OutputBuffer>();
+  /** Outputs that have something to write now. */
+  readonly #dirty = new Set<OutputBuffer>();
+  /** Output bytes in memory, of all commands. */
+  #bytes = 0;
+  #flushing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  insert(command: NewCommand): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const entry: InsertEntry = { item: command, abandoned: false, resolve, reject };
+      const deadline = setTimeout(() => {
+        entry.abandoned = true;
+        this.#inserts.delete(entry);
+        reject(new StorageUnavailable());
+      }, INSERT_DEADLINE_MS);
+      entry.resolve = () => {
+        clearTimeout(deadline);
+        resolve();
+      };
+      entry.reject = (error) => {
+        clearTimeout(deadline);
+        reject(error);
+      };
+      this.#inserts.add(entry);
+      this.#flushNow();
+    });
+  }
+
+  begin(uuid: string, startedAt: Date): Promise<string | null> {
+    return this.#enqueue(this.#begins, { uuid, startedAt });
+  }
+
+  openOutput(uuid: string, durable: boolean): OutputSink {
+    const output = new OutputBuffer(uuid, durable, this);
+    this.#outputs.set(uuid, output);
+    return output;
+  }
+
+  finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void> {
+    const output = this.#outputs.get(uuid);
+    if (output !== undefined && output.pendingBytes > 0) this.#dirty.add(output);
+    return this.#enqueue(this.#finishes, { uuid, outcome, endedAt });
+  }
+
+  remove(uuid: string): Promise<boolean> {
+    return this.#enqueue(this.#removes, uuid);
+  }
+
+  /** Resolves when all that was written is committed. */
+  async idle(): Promise<void> {
+    if (!this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Whether more output may be written: asked by the buffers. */
+  hasRoom(): boolean {
+    return this.#bytes < ROOM_BYTES;
+  }
+
+  /** Takes note of new output: called by the buffers. */
+  wrote(buffer: OutputBuffer, byteCount: number): void {
+    this.#bytes += byteCount;
+    if (buffer.durable) {
+      this.#dirty.add(buffer);
+      this.#flushSoon();
+    } else if (buffer.pendingBytes >= WINDOW_BYTES) {
+      this.#dirty.add(buffer);
+      this.#flushNow();
+    }
+    if (this.#bytes >= ROOM_BYTES / 2) this.#relieve();
+  }
+
+  /** Regular commands keep their output in memory to the end; when memory gets short they write it early. */
+  #relieve(): void {
+    if (this.#dirty.size === this.#outputs.size) return;
+    for (const output of this.#outputs.values()) if (output.pendingBytes > 0) this.#dirty.add(output);
+    this.#flushNow();
+  }
+
+  #enqueue<Item, Result>(queue: Entry<Item, Result>[], item: Item): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      queue.push({ item, resolve, reject });
+      this.#flushNow();
+    });
+  }
+
+  #hasUrgent(): boolean {
+    const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length + this.#removes.length;
+    return waiting > 0;
+  }
+
+  #flushNow(): void {
+    if (this.#flushing || this.#immediate !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    // After the events of this turn, so that requests which came together are stored together.
+    this.#immediate = setImmediate(() => {
+      this.#immediate = undefined;
+      void this.#flush();
+    });
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing || this.#immediate !== undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#flush();
+    }, GATHER_MS);
+  }
+
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    do {
+      const batch = this.#nextBatch();
+      await this.#commit(batch);
+      this.#release(batch.output);
+    } while (this.#hasUrgent() || this.#isUnderPressure());
+    this.#flushing = false;
+    if (this.#dirty.size > 0) this.#flushSoon();
+    else if (this.#onIdle !== undefined) {
+      this.#onIdle();
+      this.#onIdle = undefined;
+    }
+  }
+
+  /** Whether some output waits that should not be gathered any longer. */
+  #isUnderPressure(): boolean {
+    for (const output of this.#dirty) if (!output.durable || output.pendingBytes >= WINDOW_BYTES / 2) return true;
+    return false;
+  }
+
+  #nextBatch(): Batch {
+    const output: store.OutputRow[] = [];
+    let room = BATCH_BYTES;
+    for (const buffer of this.#dirty) {
+      if (room <= 0) break;
+      const before = buffer.inFlightBytes;
+      output.push(...buffer.take(room));
+      room -= buffer.inFlightBytes - before;
+      // Deleted and, if anything is left, added again: at the end, so that a loud command does not starve the others.
+      this.#dirty.delete(buffer);
+      if (buffer.pendingBytes > 0) this.#dirty.add(buffer);
+      if (buffer.pendingBytes > 0) break;
+    }
+    const finishes: Batch['finishes'] = [];
+    const later: Entry<FinishItem, void>[] = [];
+    for (const entry of this.#finishes) {
+      const buffer = this.#outputs.get(entry.item.uuid);
+      if (buffer !== undefined && buffer.pendingBytes > 0) later.push(entry);
+      else finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0 } });
+    }
+    this.#finishes = later;
+    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, finishes, removes: this.#removes };
+    this.#begins = [];
+    this.#removes = [];
+    return batch;
+  }
+
+  #takeInserts(): InsertEntry[] {
+    const taken: InsertEntry[] = [];
+    let room = BATCH_BYTES;
+    for (const entry of this.#inserts) {
+      if (room <= 0) break;
+      room -= entry.item.script.length;
+      this.#inserts.delete(entry);
+      taken.push(entry);
+    }
+    return taken;
+  }
+
+  /** Commits a batch, however long it takes, and answers all who wait for it. */
+  async #commit(batch: Batch): Promise<void> {
+    try {
+      const results = await pRetry(() => this.#write(batch), {
+        retries: Number.POSITIVE_INFINITY,
+        minTimeout: 50,
+        maxTimeout: 1000,
+        shouldRetry: ({ error }) => isTransient(error),
+        onFailedAttempt: ({ error, attemptNumber }) => {
+          if (isTransient(error)) this.#options.onRetry(error, attemptNumber);
+        },
+      });
+      this.#answer(batch, results);
+    } catch (error) {
+      await this.#commitApart(batch, error);
+    }
+  }
+
+  /** Finds the entry that the database refuses, so that one bad apple does not spoil the batch. */
+  async #commitApart(batch: Batch, error: unknown): Promise<void> {
+    const entries = [...batch.inserts, ...batch.begins, ...batch.finishes, ...batch.removes];
+    if (entries.length + batch.output.length <= 1) {
+      for (const entry of entries) entry.reject(error);
+      for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
+      for (const { uuid } of batch.output) this.#options.onRefused(error, uuid);
+      return;
+    }
+    const none: Batch = { inserts: [], begins: [], output: [], finishes: [], removes: [] };
+    for (const entry of batch.inserts) await this.#commit({ ...none, inserts: [entry] });
+    for (const entry of batch.begins) await this.#commit({ ...none, begins: [entry] });
+    for (const row of batch.output) await this.#commit({ ...none, output: [row] });
+    for (const entry of batch.finishes) await this.#commit({ ...none, finishes: [entry] });
+    for (const entry of batch.removes) await this.#commit({ ...none, removes: [entry] });
+  }
+
+  async #write(batch: Batch): Promise<{ scripts: Map<string, string>; removed: Set<string> }> {
+    const { pool, owner } = this.#options;
+    const { inserts, begins, output, finishes, removes } = batch;
+    let scripts = new Map<string, string>();
+    let removed = new Set<string>();
+    const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
+    const steps: ((db: store.Connection) => Promise<void>)[] = [];
+    if (inserts.length > 0) steps.push((db) => store.insertCommands(db, owner, items(inserts)));
+    if (begins.length > 0)
+      steps.push(async (db) => {
+        scripts = await store.beginCommands(db, owner, items(begins));
+      });
+    if (output.length > 0) steps.push((db) => store.appendOutput(db, output));
+    if (finishes.length > 0) steps.push((db) => store.finishCommands(db, owner, items(finishes)));
+    if (removes.length > 0)
+      steps.push(async (db) => {
+        removed = await store.deleteCommands(db, items(removes));
+      });
+    // A single statement is a transaction by itself, without two more round trips.
+    if (steps.length === 1) await steps[0]?.(pool);
+    else if (steps.length > 1)
+      await pool.transaction(async (db) => {
+        for (const step of steps) await step(db);
+      });
+    return { scripts, removed };
+  }
+
+  #answer(batch: Batch, { scripts, removed }: { scripts: Map<string, string>; removed: Set<string> }): void {
+    for (const entry of batch.inserts) {
+      if (entry.abandoned) void this.remove(entry.item.uuid).catch(() => {});
+      else entry.resolve();
+    }
+    for (const { item, resolve } of batch.begins) resolve(scripts.get(item.uuid) ?? null);
+    for (const { item, resolve } of batch.finishes) {
+      this.#outputs.delete(item.uuid);
+      resolve();
+    }
+    for (const { item, resolve } of batch.removes) resolve(removed.has(item));
+  }
+
+  /** Frees what was committed and lets paused pipes go on. */
+  #release(output: store.OutputRow[]): void {
+    for (const { uuid, bytes } of output) {
+      this.#bytes -= bytes.length;
+      this.#outputs.get(uuid)?.committed();
+    }
+    if (output.length > 0) for (const buffer of this.#outputs.values()) buffer.wake();
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * One script that runs, from its file to the end of its process tree.
+ *
+ *   preparing ── spawned ──▶ running ── bash exits ──▶ settling ── tree empty, pipes read ──▶ ended
+ *       └─ spawn fails or already stopped ────────────────────────────────────────────────────▲
+ *
+ * Invariants:
+ * - bash stays an unreaped zombie until the tree is dead, so its process id, which is also the id of its group and
+ *   session, can't be given to another process that we would then signal.
+ * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait.
+ * - `ended` does not wait for ever on a pipe that a process outside the tree holds.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProcessEnd, Stream } from '../command.ts';
+import { signal, untilEmpty } from '../os/process-table.ts';
+import type { Child, Spawner, WaitStatus } from '../os/spawn.ts';
+import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
+import { markedEnvironment } from './environment.ts';
+
+/** Where the script of a command is put while it runs. */
+export function scriptFile(scriptsDir: string, uuid: string): string {
+  return join(scriptsDir, `${uuid}.sh`);
+}
+
+/** What all scripts of a runner share. */
+export interface ScriptSetup {
+  spawner: Spawner;
+  /** Absolute path of bash. */
+  bash: string;
+  /** The clean environment. */
+  env: Record<string, string>;
+  /** Where script files are put while they run. */
+  scriptsDir: string;
+  /** The working folder of scripts. */
+  workDir: string;
+}
+
+/**
+ * After bash has exited, how long we wait for others that still hold its pipes, in ms: time for the last lines of a
+ * `> >(tee log)`. Then what is left of the tree is killed.
+ */
+const DRAIN_MS = 1000;
+
+/** Once the tree is dead: how long a pipe that someone outside of it holds may stay silent before we close it, in ms. */
+const SILENCE_MS = 200;
+
+export class ScriptProcess implements RunningProcess {
+  readonly started: Promise<number | null>;
+  readonly ended: RunningProcess['ended'];
+  readonly #setup: ScriptSetup;
+  readonly #spec: ProcessSpec;
+  readonly #output: OutputSink;
+  readonly #file: string;
+  #child: Child | undefined;
+  #wanted: 'run' | 'terminate' | 'kill' = 'run';
+  #onStop: () => void = () => {};
+
+  constructor(setup: ScriptSetup, spec: ProcessSpec, output: OutputSink) {
+    this.#setup = setup;
+    this.#spec = spec;
+    this.#output = output;
+    this.#file = scriptFile(setup.scriptsDir, spec.uuid);
+    const started = Promise.withResolvers<number | null>();
+    this.started = started.promise;
+    this.ended = this.#run(started.resolve).finally(() => rm(this.#file, { force: true }).catch(() => {}));
+  }
+
+  terminate(): void {
+    if (this.#wanted !== 'run') return;
+    this.#wanted = 'terminate';
+    this.#signalGroup('SIGTERM');
+    this.#onStop();
+  }
+
+  kill(): void {
+    if (this.#wanted === 'kill') return;
+    this.#wanted = 'kill';
+    this.#signalGroup('SIGKILL');
+    this.#onStop();
+  }
+
+  async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
+    try {
+      // By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it.
+      await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
+      if (this.#wanted !== 'run') return { end: { kind: 'not_started' }, durationMs: null };
+      const { spawner, bash, workDir, env } = this.#setup;
+      const options = { cwd: workDir, env: markedEnvironment(env, this.#spec.uuid) };
+      this.#child = await spawner.spawn(bash, [this.#file], options);
+    } catch (error) {
+      return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };
+    } finally {
+      started(this.#child?.pid ?? null);
+    }
+    return this.#follow(this.#child, performance.now());
+  }
+
+  async #follow(child: Child, startedAt: number): RunningProcess['ended'] {
+    // A stop may have come while the spawn was under way.
+    if (this.#stopWanted()) this.#signalGroup(this.#wanted === 'kill' ? 'SIGKILL' : 'SIGTERM');
+    const pipes = new PipePair(child, this.#output);
+    const status = await child.exited;
+    await this.#settle(child, pipes);
+    const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+    child.reap();
+    this.#child = undefined;
+    return { end: endOf(status), durationMs };
+  }
+
+  /** After bash's exit: waits for the rest of its tree, or ends it, and reads what is still in the pipes. */
+  async #settle(child: Child, pipes: PipePair): Promise<void> {
+    const stop = new Promise<void>((resolve) => {
+      this.#onStop = resolve;
+    });
+    const timer = new AbortController();
+    const drained = delay(DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
+    if (!this.#stopWanted()) await Promise.race([pipes.closed, drained, stop]);
+    timer.abort();
+    if (!this.#stopWanted() && pipes.areClosed) {
+      // The common case, in one system call: whatever the script left in the background of its group ends with it.
+      this.#signalGroup('SIGKILL');
+      return;
+    }
+    const stopping = this.#stopWanted();
+    await untilEmpty({ uuid: this.#spec.uuid, leader: child.pid }, () => !stopping || this.#wanted === 'kill');
+    await pipes.drain(SILENCE_MS);
+  }
+
+  #stopWanted(): boolean {
+    return this.#wanted !== 'run';
+  }
+
+  #signalGroup(name: NodeJS.Signals): void {
+    if (this.#child !== undefined) signal(-this.#child.pid, name);
+  }
+}
+
+function endOf(status: WaitStatus): ProcessEnd {
+  if (status.signal !== null) return { kind: 'signalled', signal: status.signal };
+  return { kind: 'exited', exitCode: status.exitCode };
+}
+
+/** The two pipes of a script, read into its sink; both pause while the sink has no room. */
+class PipePair {
+  readonly closed: Promise<unknown>;
+  areClosed = false;
+  readonly #pipes: [Stream, Readable][];
+  #paused = false;
+  #lastRead = performance.now();
+
+  constructor(child: Child, output: OutputSink) {
+    this.#pipes = [
+      ['stdout', child.stdout],
+      ['stderr', child.stderr],
+    ];
+    output.onDrain = () => {
+      this.#paused = false;
+      for (const [, pipe] of this.#pipes) pipe.resume();
+    };
+    for (const [stream, pipe] of this.#pipes) {
+      pipe.on('data', (bytes: Buffer) => {
+        this.#lastRead = performance.now();
+        if (output.write(stream, bytes) || this.#paused) return;
+        this.#paused = true;
+        for (const [, either] of this.#pipes) either.pause();
+      });
+      pipe.on('error', () => pipe.destroy());
+    }
+    const ends = this.#pipes.map(([, pipe]) => new Promise<void>((resolve) => pipe.once('close', resolve)));
+    this.closed = Promise.all(ends).then(() => {
+      this.areClosed = true;
+    });
+  }
+
+  /** Reads to the end; gives a pipe up when it has been silent for `silenceMs` with nobody of the tree left to write. */
+  async drain(silenceMs: number): Promise<void> {
+    let watchedSince = performance.now();
+    while (!this.areClosed) {
+      await Promise.race([this.closed, delay(silenceMs)]);
+      if (this.#paused) watchedSince = performance.now();
+      const silent = performance.now() - Math.max(this.#lastRead, watchedSince);
+      if (!this.areClosed && !this.#paused && silent >= silenceMs) {
+        for (const [, pipe] of this.#pipes) pipe.destroy();
+      }
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/** /api/v1/commands and /api/v1/durables/commands */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../command.ts';
+import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
+import type { Commander, CommandReader } from '../ports.ts';
+import { CommandBody, commandBody, errors, wholeNumber } from './schemas.ts';
+
+export interface CommandRoutesOptions {
+  commander: Commander;
+  reader: CommandReader;
+}
+
+/** Text that PostgreSQL can keep as it is: no NUL, and no half of a surrogate pair, which UTF-8 can't express. */
+const storable = (name: string) =>
+  z
+    .string(`${name} must be a string`)
+    .refine((text) => !text.includes('\0'), `${name} must not contain NUL characters`)
+    .refine((text) => text.isWellFormed(), `${name} must be valid Unicode`);
+
+const NewCommandBody = z
+  .strictObject(
+    {
+      script: storable('script')
+        .refine((script) => script !== '', 'script must be given')
+        .describe('The bash script to run, as the contents of a file that is given to bash')
+        .meta({ examples: ['echo "Hello from $BASH_VERSION"'] }),
+      description: storable('description')
+        .refine(
+          (text) => [...text].length <= DESCRIPTION_MAX_CHARACTERS,
+          `description must be at most ${DESCRIPTION_MAX_CHARACTERS} characters long`,
+        )
+        .default('')
+        .describe('A note for the people who will look at the list')
+        .meta({ maxLength: DESCRIPTION_MAX_CHARACTERS }),
+    },
+    {
+      error: (issue) => {
+        if (issue.code === 'unrecognized_keys') return `unknown: ${issue.keys.join(', ')}`;
+        return issue.input === undefined ? 'script must be given' : 'the body must be a JSON object';
+      },
+    },
+  )
+  .meta({ id: 'NewCommand' });
+
+const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
+const Stopped = z.object({ message: z.literal('command stopped successfully') });
+
+const ListQuery = z.strictObject(
+  {
+    status: z
+      .enum(STATUSES, `status must be one of ${STATUSES.join(', ')}`)
+      .optional()
+      .describe('Only commands with this status'),
+    limit: wholeNumber('limit', 1, 1000, 10).describe('How many commands at most'),
+    offset: wholeNumber('offset', 0, 10_000_000, 0).describe('How many of the newest to pass over'),
+  },
+  { error: (issue) => (issue.code === 'unrecognized_keys' ? `unknown: ${issue.keys.join(', ')}` : undefined) },
+);
+
+// A malformed uuid names no command: the handlers answer 404 for it, so the schema lets it pass.
+const Params = z.object({ uuid: z.string().describe('The uuid of a command').meta({ format: 'uuid' }) });
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The uuid of a path as PostgreSQL writes it. @throws CommandNotFound when it is none. */
+function uuidOf(params: { uuid: string }): string {
+  if (!UUID.test(params.uuid)) throw new CommandNotFound();
+  return params.uuid.toLowerCase();
+}
+
+const notFound = 'There is no command with this uuid, or it is not a uuid.';
+const refusals = {
+  400: 'The body is not what it should be; `error` and `details` say where.',
+  413: 'The script has more than 10 MiB, or the whole body 11 MiB or more.',
+  415: 'The body is not `application/json`.',
+  429: 'Too many commands are waiting. `Retry-After` says when to try again.',
+  503: 'The server is shutting down, or the database does not answer. Nothing was stored.',
+};
+
+export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (app, { commander, reader }) => {
+  for (const durable of [false, true]) {
+    app.route({
+      method: 'POST',
+      url: durable ? '/api/v1/durables/commands' : '/api/v1/commands',
+      schema: {
+        operationId: durable ? 'createDurableCommand' : 'createCommand',
+        tags: ['commands'],
+        summary: durable ? 'Run a script, output shows while it runs' : 'Run a script, output shows when it ends',
+        description: 'Answered once the command is stored. It runs as soon as a slot is free, oldest first.',
+        body: NewCommandBody,
+        response: { 201: Created.describe('Stored. `Location` is where to look at it.'), ...errors(refusals) },
+      },
+      handler: async ({ body }, reply) => {
+        if (Buffer.byteLength(body.script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
+        const uuid = await commander.submit({ ...body, durable });
+        return reply.code(201).header('location', `/api/v1/commands/${uuid}`).send({ uuid });
+      },
+    });
+  }
+
+  app.get(
+    '/api/v1/commands',
+    {
+      schema: {
+        operationId: 'listCommands',
+        tags: ['commands'],
+        summary: 'List commands, newest first',
+        description: 'Each shows at most the first 64 KiB of its output; `output_preview` tells when there is more.',
+        querystring: ListQuery,
+        response: {
+          200: z.array(CommandBody).describe('The commands; an empty array when there are none'),
+          ...errors({ 400: 'A parameter is unknown or out of range.' }),
+        },
+      },
+    },
+    async ({ query }) => (await reader.list({ ...query, status: query.status })).map(commandBody),
+  );
+
+  app.get(
+    '/api/v1/commands/:uuid',
+    {
+      schema: {
+        operationId: 'getCommand',
+        tags: ['commands'],
+        summary: 'Look at a command',
+        params: Params,
+        response: { 200: CommandBody.describe('The command'), ...errors({ 404: notFound }) },
+      },
+    },
+    async ({ params }) => {
+      const record = await reader.get(uuidOf(params));
+      if (record === null) throw new CommandNotFound();
+      return commandBody(record);
+    },
+  );
+
+  app.patch(
+    '/api/v1/commands/:uuid',
+    {
+      schema: {
+        operationId: 'stopCommand',
+        tags: ['commands'],
+        summary: 'Stop a command',
+        description:
+          'SIGTERM to its process group, after a grace SIGKILL to its whole process tree. ' +
+          'Answered once nothing of it lives and STOPPED is stored. Needs no body.',
+        params: Params,
+        response: {
+          200: Stopped.describe('It is STOPPED, now or since earlier.'),
+          ...errors({ 404: notFound, 409: 'It had already ended by itself.' }),
+        },
+      },
+    },
+    async ({ params }) => {
+      await commander.stop(uuidOf(params));
+      return { message: 'command stopped successfully' as const };
+    },
+  );
+
+  app.delete(
+    '/api/v1/commands/:uuid',
+    {
+      schema: {
+        operationId: 'deleteCommand',
+        tags: ['commands'],
+        summary: 'Delete a command and its output',
+        description: 'A command that waits or runs is stopped first.',
+        params: Params,
+        response: { 204: z.undefined().describe('Deleted'), ...errors({ 404: notFound }) },
+      },
+    },
+    async ({ params }, reply) => {
+      await commander.remove(uuidOf(params));
+      return reply.code(204).send();
+    },
+  );
+};

@@ -1,0 +1,89 @@
+/** The shapes of requests and answers that several routes share. */
+import { z } from 'zod';
+import { type CommandRecord, REASONS, STATUSES } from '../command.ts';
+
+/** Every error answer. */
+export const ErrorBody = z
+  .object({
+    error: z.string().describe('What went wrong, in a sentence for a person'),
+    code: z.string().describe('What went wrong, for a program; never changes its meaning'),
+    details: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('For a body or query: each thing that is wrong with it'),
+  })
+  .meta({ id: 'Error' });
+
+const time = z.iso.datetime().nullable();
+
+/** A command as clients see it. The first five fields are those of the first contract and keep their meaning for ever. */
+export const CommandBody = z
+  .object({
+    command_uuid: z.uuid().describe('Its name in all other requests'),
+    description: z.string().describe('What the client said about it; empty when it said nothing'),
+    script: z.string().describe('The bash script'),
+    status: z.enum(STATUSES).describe('QUEUED, EXECUTING, or how it ended: EXECUTED (exit code 0), FAILED, STOPPED'),
+    output: z
+      .string()
+      .describe(
+        'What it printed to stdout and stderr, in the order in which it came. ' +
+          'Shows while it runs for a durable command, when it ended for a regular one. Bytes that are not UTF-8 are replaced.',
+      ),
+    durable: z.boolean(),
+    reason: z.enum(REASONS).nullable().describe('Why it ended'),
+    exit_code: z
+      .int()
+      .nullable()
+      .describe('The exit code of bash, 0–255; null while it lives, or when a signal ended it'),
+    signal: z.string().nullable().describe('The signal that ended bash, such as SIGKILL'),
+    error: z.string().nullable().describe('What went wrong, where the reason alone does not explain it'),
+    created_at: z.iso.datetime(),
+    started_at: time,
+    ended_at: time,
+    duration_ms: z.number().nullable().describe('From the start of bash to the end of its last process'),
+    output_bytes: z.int().describe('How many bytes it printed, as far as they show'),
+    output_preview: z.boolean().describe('Whether `output` is only the beginning of what it printed'),
+  })
+  .meta({ id: 'Command' });
+
+const isoTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/** Turns a stored command into its answer. */
+export function commandBody(record: CommandRecord): z.input<typeof CommandBody> {
+  return {
+    command_uuid: record.uuid,
+    description: record.description,
+    script: record.script,
+    status: record.status,
+    output: record.output,
+    durable: record.durable,
+    reason: record.reason,
+    exit_code: record.exitCode,
+    signal: record.signal,
+    error: record.error,
+    created_at: new Date(record.createdAt).toISOString(),
+    started_at: isoTime(record.startedAt),
+    ended_at: isoTime(record.endedAt),
+    duration_ms: record.durationMs,
+    output_bytes: record.outputBytes,
+    output_preview: record.outputPreview,
+  };
+}
+
+/** Error answers by status code, each with the sentence that the documentation says about it. */
+export function errors<Code extends number>(sentences: Record<Code, string>) {
+  return Object.fromEntries(
+    Object.entries<string>(sentences).map(([code, description]) => [code, ErrorBody.describe(description)]),
+  ) as Record<Code, typeof ErrorBody>;
+}
+
+/** A whole number in a query string. */
+export function wholeNumber(name: string, min: number, max: number, fallback: number) {
+  const message = `${name} must be a whole number from ${min} to ${max}`;
+  return z
+    .string(message)
+    .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max, message)
+    .transform(Number)
+    .default(fallback)
+    .meta({ type: 'integer', minimum: min, maximum: max, default: fallback });
+}

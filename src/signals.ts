@@ -1,0 +1,30 @@
+/** Which signals ask for a graceful shutdown, and which end the process at once. */
+
+/**
+ * Under `npm start` one Ctrl-C arrives twice, from the terminal and passed on by npm. What comes within this many ms of
+ * the first signal is the same one.
+ */
+const SAME_SIGNAL_MS = 500;
+
+export const SHUTDOWN_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Calls `first` at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) and `second` at the first that comes clearly later.
+ * @param now a clock in ms, for tests.
+ */
+export function onShutdownSignals(
+  first: (name: NodeJS.Signals) => void,
+  second: (name: NodeJS.Signals) => void,
+  now: () => number = () => performance.now(),
+): void {
+  let firstAt: number | undefined;
+  const handle = (name: NodeJS.Signals) => {
+    if (firstAt === undefined) {
+      firstAt = now();
+      first(name);
+    } else if (now() - firstAt > SAME_SIGNAL_MS) {
+      second(name);
+    }
+  };
+  for (const name of SHUTDOWN_SIGNALS) process.on(name, handle);
+}

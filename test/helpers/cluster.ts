@@ -1,0 +1,38 @@
+/** The PostgreSQL of the tests: one embedded cluster a run, one database a test file, cloned from a migrated template. */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import type { Test } from 'tap';
+
+/** Where the cluster of the tests lives, in the checkout. */
+export const CLUSTER_DIR = fileURLToPath(new URL('../../.test/postgres', import.meta.url));
+/** Where `before.ts` writes the URL of the cluster. */
+export const URL_FILE = fileURLToPath(new URL('../../.test/url', import.meta.url));
+/** The database that test databases are cloned from. */
+export const TEMPLATE = 'shellvisor_template';
+
+/** The URL of a database of the cluster. */
+export function databaseUrl(clusterUrl: string, name: string): string {
+  return clusterUrl.replace(/[^/]*$/, name);
+}
+
+/** Runs statements on the cluster's maintenance database. */
+export async function administer(clusterUrl: string, ...statements: string[]): Promise<void> {
+  const client = new Client(clusterUrl);
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Makes a database for one test, migrated unless `template` says otherwise; it is dropped with the test. */
+export async function createDatabase(t: Test, template = TEMPLATE): Promise<string> {
+  const clusterUrl = readFileSync(URL_FILE, 'utf8');
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await administer(clusterUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  t.teardown(() => administer(clusterUrl, `DROP DATABASE ${name} WITH (FORCE)`));
+  return databaseUrl(clusterUrl, name);
+}

@@ -1,0 +1,87 @@
+/** A real server in a process of its own, started as `npm start` does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import { until } from './until.ts';
+
+const ENTRY = fileURLToPath(new URL('../../src/server.ts', import.meta.url));
+
+/** How a process ended. */
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** A server process and what it has said. */
+export interface ServerProcess {
+  readonly child: ChildProcess;
+  readonly exited: Promise<Exit>;
+  stdout(): string;
+  stderr(): string;
+}
+
+/** A server that listens. */
+export interface TestServer extends ServerProcess {
+  /** Such as `http://127.0.0.1:41234`. */
+  readonly url: string;
+  /** Requests JSON; `body` is sent as JSON. */
+  request(method: string, path: string, body?: unknown): Promise<{ status: number; headers: Headers; body: any }>;
+  /** Sends a signal and waits for the end. */
+  end(signal?: NodeJS.Signals): Promise<Exit>;
+}
+
+/** An empty folder that is removed with the test. */
+export function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'shellvisor-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
+export function launch(t: Test, env: Record<string, string>): ServerProcess {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(process.execPath, [ENTRY], { env: { PATH, HOME, PORT: '0', ...env }, stdio: 'pipe' });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  return { child, exited, stdout: () => stdout, stderr: () => stderr };
+}
+
+/** Starts a server and waits until it listens. */
+export async function startServer(t: Test, env: Record<string, string>): Promise<TestServer> {
+  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env });
+  const url = await until('the server says where it listens', () => {
+    if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
+    return /API\s+(\S+)\/api/.exec(server.stdout())?.[1];
+  });
+  return {
+    ...server,
+    url,
+    async request(method, path, body) {
+      const init =
+        body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+      const response = await fetch(url + path, { method, ...init });
+      const text = await response.text();
+      const isJson = response.headers.get('content-type')?.startsWith('application/json');
+      return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    },
+    end(signal = 'SIGTERM') {
+      server.child.kill(signal);
+      return server.exited;
+    },
+  };
+}
