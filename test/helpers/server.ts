@@ -29,6 +29,7 @@ export interface TestServer extends ServerProcess {
   /** Such as `http://127.0.0.1:41234`. */
   readonly url: string;
   /** Requests JSON; `body` is sent as JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
   request(method: string, path: string, body?: unknown): Promise<{ status: number; headers: Headers; body: any }>;
   /** Sends a signal and waits for the end. */
   end(signal?: NodeJS.Signals): Promise<Exit>;
