@@ -13,7 +13,7 @@
  * `spawnChild` and `stopChild`, which at 20,000 live actors costs 7 ms each. `createActor` with `parent` costs
  * 0.03 ms at any number, and its done events still reach this machine.
  */
-import { type ActorRefFrom, createActor, type DoneActorEvent, type ErrorActorEvent, setup } from 'xstate';
+import { type ActorRefFrom, createActor, type DoneActorEvent, type ErrorActorEvent, raise, setup } from 'xstate';
 import type { CommandInput, CommandResult, commandMachine } from './command.ts';
 import { Fifo } from './fifo.ts';
 
@@ -105,8 +105,8 @@ export const supervisorMachine = setup({
     'xstate.error.actor.*': {
       actions: [
         { type: 'reportCrash', params: ({ event }) => ({ uuid: event.actorId, error: event.error }) },
-        { type: 'releaseSlot', params: ({ event }) => ({ uuid: event.actorId }) },
         { type: 'forgetCommand', params: ({ event }) => ({ uuid: event.actorId }) },
+        raise(({ event }) => ({ type: 'slot.released', uuid: event.actorId })),
       ],
     },
   },

@@ -43,7 +43,7 @@ export async function createSpawner(): Promise<Spawner> {
   try {
     return await posixSpawner();
   } catch {
-    return { kind: 'child_process', spawn: spawnByChildProcess };
+    return spawnerByChildProcess;
   }
 }
 
@@ -60,6 +60,9 @@ const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x01000000;
 const CLD_EXITED = 1;
+
+/** How often to look for ended children besides at each SIGCHLD, in ms. */
+const LOOK_MS = 1000;
 
 /** A failed system call. */
 function systemError(call: string, errno: number): Error {
@@ -112,6 +115,26 @@ async function posixSpawner(): Promise<Spawner> {
     return { exitCode: null, signal: signalNames.get(status) ?? `SIG${status}` };
   }
 
+  function look(): void {
+    for (const [pid, resolve] of waiting) {
+      const status = endOf(pid);
+      if (status === null) continue;
+      waiting.delete(pid);
+      resolve(status);
+    }
+    if (waiting.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+  }
+
+  let timer: NodeJS.Timeout | undefined;
+  function untilExit(pid: number): Promise<WaitStatus> {
+    // A SIGCHLD listener keeps no event loop alive, this does.
+    timer ??= setInterval(look, LOOK_MS);
+    return new Promise((resolve) => waiting.set(pid, resolve));
+  }
+
   let scheduled = false;
   process.on('SIGCHLD', () => {
     // Many children end at once under load; one look serves all of them.
@@ -119,12 +142,7 @@ async function posixSpawner(): Promise<Spawner> {
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
-      for (const [pid, resolve] of waiting) {
-        const status = endOf(pid);
-        if (status === null) continue;
-        waiting.delete(pid);
-        resolve(status);
-      }
+      look();
     });
   });
 
@@ -163,7 +181,7 @@ async function posixSpawner(): Promise<Spawner> {
           pid,
           stdout: new Socket({ fd: out, readable: true, writable: false }),
           stderr: new Socket({ fd: err, readable: true, writable: false }),
-          exited: new Promise((resolve) => waiting.set(pid, resolve)),
+          exited: untilExit(pid),
           reap: () => waitid(P_PID, pid, info, WEXITED | WNOHANG),
         };
       } finally {
@@ -182,16 +200,20 @@ function optional<T>(load: () => T): T | undefined {
   }
 }
 
-async function spawnByChildProcess(file: string, args: readonly string[], options: SpawnOptions): Promise<Child> {
-  const child = spawnChild(file, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const exited = new Promise<WaitStatus>((resolve) =>
-    child.once('exit', (exitCode, signal) =>
-      resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
-    ),
-  );
-  await new Promise<void>((resolve, reject) => {
-    child.once('spawn', resolve);
-    child.once('error', reject);
-  });
-  return { pid: child.pid as number, stdout: child.stdout, stderr: child.stderr, exited, reap: () => {} };
-}
+/** The spawner that works everywhere; see above for what it can't do. */
+export const spawnerByChildProcess: Spawner = {
+  kind: 'child_process',
+  async spawn(file, args, options) {
+    const child = spawnChild(file, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const exited = new Promise<WaitStatus>((resolve) =>
+      child.once('exit', (exitCode, signal) =>
+        resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
+      ),
+    );
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', reject);
+    });
+    return { pid: child.pid as number, stdout: child.stdout, stderr: child.stderr, exited, reap: () => {} };
+  },
+};

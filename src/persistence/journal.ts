@@ -74,7 +74,7 @@ export class BatchJournal implements Journal, OutputObserver {
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
-  #onIdle: (() => void) | undefined;
+  #onIdle: (() => void)[] = [];
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -125,7 +125,7 @@ export class BatchJournal implements Journal, OutputObserver {
   async idle(): Promise<void> {
     if (!this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0) return;
     await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
+      this.#onIdle.push(resolve);
     });
   }
 
@@ -194,10 +194,7 @@ export class BatchJournal implements Journal, OutputObserver {
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;
     if (this.#dirty.size > 0) this.#flushSoon();
-    else if (this.#onIdle !== undefined) {
-      this.#onIdle();
-      this.#onIdle = undefined;
-    }
+    else for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
   /** Whether some output waits that should not be gathered any longer. */

@@ -1,0 +1,29 @@
+/** What a process costs, as /proc tells it. */
+import { readFileSync } from 'node:fs';
+
+const MIB = 1024 * 1024;
+/** `_SC_CLK_TCK` is 100 on every Linux that Node runs on. */
+const TICK_MS = 10;
+
+/** Resident memory of a process in MiB; `peak` is the most it ever had. */
+export function residentMiB(pid: number, which: 'now' | 'peak' = 'now'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return kibOf(status, which === 'now' ? 'VmRSS' : 'VmHWM') * (1024 / MIB);
+}
+
+/** The memory of a process in MiB, what it shares with others counted by its share. */
+export function proportionalMiB(pid: number): number {
+  return kibOf(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'), 'Pss') * (1024 / MIB);
+}
+
+function kibOf(text: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]);
+}
+
+/** The processor time that a process has used, all its threads together. */
+export function processorMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // proc(5): utime and stime, fields 14 and 15; fields are counted after the last `)`.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}

@@ -1,0 +1,78 @@
+/** The server that is measured: a process of its own, with an embedded PostgreSQL of its own, set up as in production. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startEmbedded } from '../src/persistence/embedded.ts';
+import type { Run } from './benchmark.ts';
+
+const ENTRY = fileURLToPath(new URL('../src/server.ts', import.meta.url));
+
+/** The server itself ends within `SHELLVISOR_SHUTDOWN_MS`; past this it hangs, in ms. */
+const KILL_AFTER_MS = 20_000;
+
+export interface Server {
+  /** Such as `http://127.0.0.1:41234`. */
+  url: string;
+  pid: number;
+  /** Where its commands are stored. */
+  databaseUrl: string;
+}
+
+/** Starts a server with these settings on an empty database, and waits until it listens. */
+export async function startServer(run: Run, settings: Record<string, string> = {}): Promise<Server> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'shellvisor-bench-'));
+  run.cleanup.defer(() => rm(dataDir, { recursive: true, force: true }));
+  const clusterDir = join(dataDir, 'postgres');
+  run.cleanup.defer(() => stopLeftCluster(clusterDir));
+
+  const { PATH = '', HOME = '' } = process.env;
+  const env = { PATH, HOME, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...settings };
+  const profiling = run.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${run.profileDir}`];
+  // Detached, so that a Ctrl-C at the terminal reaches us alone, and the server ends in its turn.
+  const child = spawn(process.execPath, [...profiling, ENTRY], {
+    detached: true,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  run.cleanup.defer(() => end(child, exited));
+
+  const url = await Promise.race([
+    apiUrl(child),
+    exited.then(() => {
+      throw new Error('the server ended before it listened');
+    }),
+  ]);
+  // It runs already: this only asks where.
+  const { url: databaseUrl } = await startEmbedded({ dataDir: clusterDir });
+  return { url, pid: child.pid as number, databaseUrl };
+}
+
+/** Waits for the line of the banner that says where the API is. */
+async function apiUrl(child: ChildProcess): Promise<string> {
+  let banner = '';
+  for await (const text of (child.stdout as NodeJS.ReadableStream).setEncoding('utf8')) {
+    banner += text;
+    const url = /API\s+(\S+)\/api/.exec(banner)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error('the server did not say where it listens');
+}
+
+async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  await exited;
+  clearTimeout(timer);
+}
+
+/** The server ends its PostgreSQL, unless it was killed. */
+async function stopLeftCluster(clusterDir: string): Promise<void> {
+  if (!existsSync(join(clusterDir, 'postmaster.pid'))) return;
+  await (await startEmbedded({ dataDir: clusterDir })).stop();
+}

@@ -1,0 +1,224 @@
+import t from 'tap';
+import { createActor, fromCallback, fromPromise, SimulatedClock, type SnapshotFrom } from 'xstate';
+import { type CommandEvent, type CommandInput, commandMachine, type StoreInput } from '../../src/actors/command.ts';
+import type { ProcessCommand, ProcessInput } from '../../src/actors/process.ts';
+import type { ProcessEnd } from '../../src/command.ts';
+
+/** A command actor on simulated time, its process and its store in the hands of the test. */
+function simulate(input: Partial<CommandInput> = {}) {
+  const clock = new SimulatedClock();
+  const signals: string[] = [];
+  let released = 0;
+  let starts = 0;
+  const stores: { input: StoreInput; done: () => void; fail: (error: Error) => void }[] = [];
+  const logic = commandMachine.provide({
+    actors: {
+      process: fromCallback<ProcessCommand, ProcessInput>(({ receive }) => {
+        starts++;
+        receive(({ type }) => signals.push(type));
+      }),
+      store: fromPromise<void, StoreInput>(
+        ({ input }) => new Promise((done, fail) => stores.push({ input, done, fail })),
+      ),
+    },
+    actions: { releaseSlot: () => released++ },
+  });
+  const actor = createActor(logic, {
+    clock,
+    input: { uuid: 'u', durable: false, stopGraceMs: 5000, shutdownGraceMs: 800, timeoutMs: undefined, ...input },
+  });
+  actor.start();
+  const send = (...events: CommandEvent[]) => {
+    for (const event of events) actor.send(event);
+  };
+  return {
+    actor,
+    clock,
+    signals,
+    stores,
+    send,
+    state: () => actor.getSnapshot().value as SnapshotFrom<typeof commandMachine>['value'],
+    released: () => released,
+    starts: () => starts,
+    /** Commits the outcome and waits for the final state. */
+    async commit() {
+      stores[0]?.done();
+      await Promise.resolve().then(() => {});
+      await new Promise(setImmediate);
+    },
+  };
+}
+
+const start: CommandEvent = { type: 'start' };
+const started: CommandEvent = { type: 'process.started', pid: 7 };
+const stop: CommandEvent = { type: 'stop', reason: 'stop' };
+const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown' };
+const ended = (end: ProcessEnd): CommandEvent => ({ type: 'process.ended', end, durationMs: 12 });
+const exit0 = ended({ kind: 'exited', exitCode: 0 });
+const killed = ended({ kind: 'signalled', signal: 'SIGKILL' });
+
+t.test('a command that ends by itself is executed once its outcome is stored', async (t) => {
+  const c = simulate();
+  t.equal(c.state(), 'queued');
+  c.send(start);
+  t.same(c.state(), { executing: 'starting' });
+  c.send(started);
+  t.same(c.state(), { executing: 'running' });
+  t.equal(c.actor.getSnapshot().context.pid, 7);
+  c.send(exit0);
+  t.equal(c.state(), 'storing');
+  t.equal(c.released(), 1, 'the slot is free while the outcome is being stored');
+  t.match(c.stores[0]?.input, { uuid: 'u', outcome: { status: 'EXECUTED', exitCode: 0, durationMs: 12 } });
+  await c.commit();
+  t.equal(c.state(), 'executed');
+  t.same(c.actor.getSnapshot().output, { uuid: 'u', status: 'EXECUTED', stored: true });
+  t.same(c.signals, []);
+});
+
+t.test('a command that exits with another code has failed', async (t) => {
+  const c = simulate();
+  c.send(start, started, ended({ kind: 'exited', exitCode: 9 }));
+  await c.commit();
+  t.equal(c.state(), 'failed');
+});
+
+t.test('a process that ends before it said that it started is stored all the same', async (t) => {
+  const c = simulate();
+  c.send(start, ended({ kind: 'spawn_error', message: 'EAGAIN' }));
+  t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'spawn_error', error: 'EAGAIN' });
+  await c.commit();
+  t.equal(c.state(), 'failed');
+});
+
+t.test('a stop of a queued command never starts it', async (t) => {
+  const c = simulate();
+  c.send(stop, start);
+  t.equal(c.state(), 'storing');
+  t.equal(c.starts(), 0);
+  t.equal(c.released(), 0, 'it held no slot');
+  t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop', exitCode: null, durationMs: null });
+  await c.commit();
+  t.equal(c.state(), 'stopped');
+});
+
+t.test('a stop while the process is starting leads down the ladder', async (t) => {
+  const c = simulate();
+  c.send(start, stop);
+  t.same(c.state(), { executing: 'terminating' });
+  t.same(c.signals, ['terminate']);
+  c.send(started);
+  t.same(c.state(), { executing: 'terminating' }, 'that it started changes nothing any more');
+  c.send(ended({ kind: 'not_started' }));
+  await c.commit();
+  t.equal(c.state(), 'stopped');
+});
+
+t.test('a script that ignores SIGTERM is killed after the grace, not before', async (t) => {
+  const c = simulate();
+  c.send(start, started, stop);
+  c.clock.increment(4999);
+  t.same(c.signals, ['terminate']);
+  t.same(c.state(), { executing: 'terminating' });
+  c.clock.increment(1);
+  t.same(c.signals, ['terminate', 'kill']);
+  t.same(c.state(), { executing: 'killing' });
+  c.clock.increment(60_000);
+  t.same(c.state(), { executing: 'killing' }, 'it waits for the end of the tree, however long that takes');
+  c.send(killed);
+  t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
+});
+
+t.test('ten thousand stops run one ladder', async (t) => {
+  const c = simulate();
+  c.send(start, started);
+  for (let i = 0; i < 10_000; i++) c.send(stop);
+  c.clock.increment(5000);
+  for (let i = 0; i < 10_000; i++) c.send(stop);
+  t.same(c.signals, ['terminate', 'kill']);
+});
+
+t.test('a second stop does not prolong the grace', async (t) => {
+  const c = simulate();
+  c.send(start, started, stop);
+  c.clock.increment(3000);
+  c.send(stop);
+  c.clock.increment(2000);
+  t.same(c.state(), { executing: 'killing' });
+});
+
+t.test('an exit while terminating is a stop, whatever the exit code', async (t) => {
+  const c = simulate();
+  c.send(start, started, stop, exit0);
+  t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop', exitCode: 0 });
+  c.clock.increment(60_000);
+  t.same(c.signals, ['terminate'], 'the ladder ends with the process');
+});
+
+t.test('a stop that comes behind the exit changes nothing', async (t) => {
+  const c = simulate();
+  c.send(start, started, exit0, stop);
+  t.equal(c.state(), 'storing');
+  t.same(c.signals, []);
+  await c.commit();
+  t.equal(c.state(), 'executed');
+  c.send(stop);
+  t.equal(c.state(), 'executed');
+});
+
+t.test('a timeout leads down the ladder and is a failure', async (t) => {
+  const c = simulate({ timeoutMs: 1000 });
+  c.send(start);
+  c.clock.increment(10_000);
+  t.same(c.state(), { executing: 'starting' }, 'the time runs from the start of bash');
+  c.send(started);
+  c.clock.increment(999);
+  t.same(c.state(), { executing: 'running' });
+  c.clock.increment(1);
+  t.same(c.state(), { executing: 'terminating' });
+  c.clock.increment(5000);
+  c.send(killed);
+  t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'timeout', signal: 'SIGKILL' });
+});
+
+t.test('without a timeout a command may run for ever', async (t) => {
+  const c = simulate();
+  c.send(start, started);
+  c.clock.increment(10 * 365 * 24 * 3600 * 1000);
+  t.same(c.state(), { executing: 'running' });
+});
+
+t.test('timeout and stop together: the first one says why it ended', async (t) => {
+  const timeoutFirst = simulate({ timeoutMs: 1000 });
+  timeoutFirst.send(start, started);
+  timeoutFirst.clock.increment(1000);
+  timeoutFirst.send(stop, killed);
+  t.match(timeoutFirst.stores[0]?.input.outcome, { status: 'FAILED', reason: 'timeout' });
+  t.same(timeoutFirst.signals, ['terminate']);
+
+  const stopFirst = simulate({ timeoutMs: 1000 });
+  stopFirst.send(start, started);
+  stopFirst.clock.increment(999);
+  stopFirst.send(stop);
+  stopFirst.clock.increment(1);
+  stopFirst.send(killed);
+  t.match(stopFirst.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop' });
+  t.same(stopFirst.signals, ['terminate']);
+});
+
+t.test('a shutdown has a grace of its own', async (t) => {
+  const c = simulate();
+  c.send(start, started, shutdown);
+  c.clock.increment(800);
+  t.same(c.signals, ['terminate', 'kill']);
+  c.send(killed);
+  t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'shutdown' });
+});
+
+t.test('an outcome that can not be stored is told as such', async (t) => {
+  const c = simulate();
+  c.send(start, started, exit0);
+  c.stores[0]?.fail(new Error('refused'));
+  await new Promise(setImmediate);
+  t.equal(c.state(), 'failed');
+  t.equal(c.actor.getSnapshot().output?.stored, false);
+});

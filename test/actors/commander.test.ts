@@ -1,0 +1,267 @@
+import t from 'tap';
+import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
+import { CommandEnded, CommandNotFound, Draining, QueueFull } from '../../src/errors.ts';
+import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
+import { until } from '../helpers/until.ts';
+
+function system(options: Partial<CommanderOptions> = {}) {
+  const journal = new FakeJournal();
+  const runner = new FakeRunner();
+  const errors: string[] = [];
+  const commander = createCommandSystem({
+    journal,
+    reader: journal,
+    runner,
+    maxParallel: 2,
+    maxQueued: 10,
+    stopGraceMs: 60_000,
+    shutdownGraceMs: 60_000,
+    timeoutMs: undefined,
+    onError: (message) => errors.push(message),
+    ...options,
+  });
+  const running = (uuid: string) => until(`${uuid} runs`, () => runner.processes.get(uuid));
+  return { journal, runner, commander, errors, running };
+}
+
+t.test('commands start in the order in which they came, as slots are free', async (t) => {
+  const { commander, runner, running } = system();
+  const uuids = [];
+  for (let i = 0; i < 5; i++) uuids.push(await commander.submit(request));
+  const [first, second, third, fourth, fifth] = uuids as [string, string, string, string, string];
+  await running(second);
+  t.same(runner.starts, [first, second], 'no more than there are slots');
+  runner.process(second).end();
+  await running(third);
+  runner.process(first).end();
+  runner.process(third).end();
+  await running(fifth);
+  t.same(runner.starts, [first, second, third, fourth, fifth]);
+});
+
+t.test('a stop of a waiting command never starts it, and the next one takes its turn', async (t) => {
+  const { commander, runner, journal, running } = system({ maxParallel: 1 });
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  const third = await commander.submit(request);
+  await commander.stop(second);
+  t.match(journal.commands.get(second), { status: 'STOPPED', outcome: { reason: 'stop' } });
+  (await running(first)).end();
+  await running(third);
+  t.same(runner.starts, [first, third]);
+});
+
+t.test('a stop is answered when the outcome is stored, again and again', async (t) => {
+  const { commander, journal, running } = system();
+  const uuid = await commander.submit(request);
+  const process = await running(uuid);
+  process.start();
+  let answered = 0;
+  const stops = Array.from({ length: 10_000 }, () => commander.stop(uuid).then(() => answered++));
+  await until('the process is told', () => process.signals.length > 0);
+  t.equal(answered, 0);
+  process.end({ kind: 'signalled', signal: 'SIGTERM' });
+  await Promise.all(stops);
+  t.same(process.signals, ['terminate'], 'ten thousand stops are one');
+  t.equal(journal.commands.get(uuid)?.status, 'STOPPED');
+  await commander.stop(uuid);
+});
+
+t.test('a stop of a command that ended by itself is refused', async (t) => {
+  const { commander, journal, running } = system();
+  const uuid = await commander.submit(request);
+  (await running(uuid)).end();
+  await until('it is stored', () => journal.commands.get(uuid)?.status === 'EXECUTED');
+  await t.rejects(commander.stop(uuid), new CommandEnded('EXECUTED'));
+  await t.rejects(commander.stop('nobody'), new CommandNotFound());
+});
+
+t.test('a submission is answered once it is committed, not before', async (t) => {
+  const { commander, journal } = system();
+  const held = Promise.withResolvers<void>();
+  journal.hold = held.promise;
+  let answered = false;
+  const submission = commander.submit(request).then(() => {
+    answered = true;
+  });
+  await new Promise(setImmediate);
+  t.notOk(answered);
+  held.resolve();
+  await submission;
+});
+
+t.test('a stop while bash is about to start prevents the start', async (t) => {
+  const { commander, journal, runner } = system();
+  const held = Promise.withResolvers<void>();
+  const begin = journal.begin.bind(journal);
+  journal.begin = async (uuid) => {
+    await held.promise;
+    return begin(uuid);
+  };
+  const uuid = await commander.submit(request);
+  const stopped = commander.stop(uuid);
+  held.resolve();
+  await stopped;
+  t.match(journal.commands.get(uuid), { status: 'STOPPED', outcome: { reason: 'stop', exitCode: null } });
+  t.same(runner.starts, []);
+});
+
+t.test('a stop that overtakes the answer to the submission finds the command', async (t) => {
+  const { commander, journal } = system({ maxParallel: 1 });
+  await commander.submit(request);
+  const held = Promise.withResolvers<void>();
+  const insert = journal.insert.bind(journal);
+  let uuid = '';
+  journal.insert = async (command) => {
+    uuid = command.uuid;
+    await insert(command);
+    await held.promise;
+  };
+  const submission = commander.submit(request);
+  await until('it is in the database', () => journal.commands.has(uuid));
+  const stopped = commander.stop(uuid);
+  held.resolve();
+  await stopped;
+  t.equal(await submission, uuid);
+  t.equal(journal.commands.get(uuid)?.status, 'STOPPED');
+});
+
+t.test('a full queue refuses, and takes again when there is room', async (t) => {
+  const { commander, running } = system({ maxParallel: 1, maxQueued: 2 });
+  const first = await commander.submit(request);
+  await commander.submit(request);
+  await commander.submit(request);
+  await t.rejects(commander.submit(request), new QueueFull());
+  (await running(first)).end();
+  await until('there is room', () =>
+    commander.submit(request).then(
+      () => true,
+      () => false,
+    ),
+  );
+});
+
+t.test('submissions that are still being stored count as waiting', async (t) => {
+  const { commander, journal } = system({ maxParallel: 1, maxQueued: 1 });
+  const held = Promise.withResolvers<void>();
+  journal.hold = held.promise;
+  const submissions = [commander.submit(request), commander.submit(request)];
+  await t.rejects(commander.submit(request), new QueueFull());
+  held.resolve();
+  t.equal((await Promise.all(submissions)).length, 2);
+});
+
+t.test('a queue of no length still lets free slots be used', async (t) => {
+  const { commander, running } = system({ maxParallel: 1, maxQueued: 0 });
+  const uuid = await commander.submit(request);
+  await running(uuid);
+  await t.rejects(commander.submit(request), new QueueFull());
+});
+
+t.test('a delete stops first, and takes the command away', async (t) => {
+  const { commander, journal, running } = system();
+  const uuid = await commander.submit(request);
+  const process = await running(uuid);
+  process.start();
+  const removed = commander.remove(uuid);
+  await until('it is told to end', () => process.signals.length > 0);
+  t.ok(journal.commands.has(uuid), 'it is there until it has ended');
+  process.end();
+  await removed;
+  t.notOk(journal.commands.has(uuid));
+  await t.rejects(commander.remove(uuid), new CommandNotFound());
+});
+
+t.test('draining stops what runs, leaves what waits, and takes nothing new', async (t) => {
+  const { commander, journal, runner, running } = system({ maxParallel: 1 });
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  const process = await running(first);
+  process.start();
+  const drained = commander.drain();
+  await t.rejects(commander.submit(request), new Draining());
+  await until('it is told to end', () => process.signals.length > 0);
+  process.end({ kind: 'signalled', signal: 'SIGTERM' });
+  await drained;
+  t.match(journal.commands.get(first), { status: 'STOPPED', outcome: { reason: 'shutdown' } });
+  t.equal(journal.commands.get(second)?.status, 'QUEUED');
+  t.same(runner.starts, [first]);
+  await commander.drain();
+});
+
+t.test('draining when nothing runs is done at once', async () => {
+  await system().commander.drain();
+});
+
+t.test('a command that was submitted just before the drain stays queued', async (t) => {
+  const { commander, journal, runner } = system();
+  const held = Promise.withResolvers<void>();
+  journal.hold = held.promise;
+  const submission = commander.submit(request);
+  const drained = commander.drain();
+  held.resolve();
+  const uuid = await submission;
+  await drained;
+  t.equal(journal.commands.get(uuid)?.status, 'QUEUED');
+  t.same(runner.starts, []);
+});
+
+t.test('a waiting command can be stopped while the server drains', async (t) => {
+  const { commander, journal, running } = system({ maxParallel: 1 });
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  const process = await running(first);
+  const drained = commander.drain();
+  await commander.stop(second);
+  t.equal(journal.commands.get(second)?.status, 'STOPPED');
+  process.end();
+  await drained;
+});
+
+t.test('an outcome that can not be stored is reported, and its slot is free again', async (t) => {
+  const { commander, journal, errors, running } = system({ maxParallel: 1 });
+  journal.finish = () => Promise.reject(new Error('refused'));
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  (await running(first)).end();
+  await running(second);
+  await until('it is reported', () => errors.length > 0);
+  t.same(errors, ['the outcome of a command could not be stored']);
+});
+
+t.test('a runner that throws makes its command fail, and no other', async (t) => {
+  const { commander, journal, runner, running } = system({ maxParallel: 1 });
+  const start = runner.start.bind(runner);
+  runner.start = () => {
+    runner.start = start;
+    throw new Error('a bug');
+  };
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  await running(second);
+  t.match(journal.commands.get(first)?.outcome, { reason: 'spawn_error', error: /a bug/ });
+});
+
+t.test('a command actor that throws is reported, and takes no other command with it', async (t) => {
+  const { commander, errors, running } = system({ maxParallel: 1 });
+  const first = await commander.submit(request);
+  const second = await commander.submit(request);
+  const process = await running(first);
+  process.start();
+  process.terminate = () => {
+    throw new Error('a bug');
+  };
+  await t.rejects(commander.stop(first), /a bug/);
+  t.same(errors, ['a command actor failed']);
+  await running(second);
+});
+
+t.test('20,000 commands wait, and start one after the other in their order', async (t) => {
+  const { commander, running, runner, journal } = system({ maxParallel: 1 });
+  const uuids = Array.from({ length: 20_000 }, (_, i) => `u${i}`);
+  for (const uuid of uuids) journal.commands.set(uuid, { script: 'true', status: 'QUEUED' });
+  commander.admit(uuids.map((uuid) => ({ uuid, durable: false })));
+  for (const uuid of uuids.slice(0, 50)) (await running(uuid)).end();
+  await running('u50');
+  t.same(runner.starts, uuids.slice(0, 51));
+});

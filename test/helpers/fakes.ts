@@ -1,0 +1,88 @@
+/** Fakes of the ports, driven by the test: nothing happens until the test says so. */
+import type { CommandRequest, NewCommand, Outcome, ProcessEnd, Status } from '../../src/command.ts';
+import type { Journal, OutputSink, ProcessRunner, RunningProcess } from '../../src/ports.ts';
+
+export const request: CommandRequest = { description: '', script: 'true', durable: false };
+
+/** A process that the test starts and ends. */
+export class FakeProcess implements RunningProcess {
+  /** What was asked of it, in order. */
+  readonly signals: string[] = [];
+  readonly #started = Promise.withResolvers<number | null>();
+  readonly #ended = Promise.withResolvers<{ end: ProcessEnd; durationMs: number | null }>();
+  readonly started = this.#started.promise;
+  readonly ended = this.#ended.promise;
+
+  start(pid: number | null = 4242): void {
+    this.#started.resolve(pid);
+  }
+  end(end: ProcessEnd = { kind: 'exited', exitCode: 0 }): void {
+    this.#started.resolve(4242);
+    this.#ended.resolve({ end, durationMs: 5 });
+  }
+  terminate(): void {
+    this.signals.push('terminate');
+  }
+  kill(): void {
+    this.signals.push('kill');
+  }
+}
+
+/** A runner whose processes the test finds by uuid. */
+export class FakeRunner implements ProcessRunner {
+  readonly processes = new Map<string, FakeProcess>();
+  /** The uuids of all starts, in order. */
+  readonly starts: string[] = [];
+
+  start({ uuid }: { uuid: string }): FakeProcess {
+    const process = new FakeProcess();
+    this.processes.set(uuid, process);
+    this.starts.push(uuid);
+    return process;
+  }
+  async killLeftovers(): Promise<number> {
+    return 0;
+  }
+  process(uuid: string): FakeProcess {
+    const process = this.processes.get(uuid);
+    if (process === undefined) throw new Error(`no process was started for ${uuid}`);
+    return process;
+  }
+}
+
+/** A journal in memory that commits at once, unless the test holds it. */
+export class FakeJournal implements Journal {
+  readonly commands = new Map<string, { script: string; status: Status; outcome?: Outcome }>();
+  /** While set, nothing commits before it resolves. */
+  hold: Promise<void> | undefined;
+
+  async insert({ uuid, script }: NewCommand): Promise<void> {
+    await this.hold;
+    this.commands.set(uuid, { script, status: 'QUEUED' });
+  }
+  async begin(uuid: string): Promise<string | null> {
+    await this.hold;
+    const command = this.commands.get(uuid);
+    if (command === undefined) return null;
+    command.status = 'EXECUTING';
+    return command.script;
+  }
+  openOutput(): OutputSink {
+    return { write: () => true, onDrain: () => {} };
+  }
+  async finish(uuid: string, outcome: Outcome): Promise<void> {
+    await this.hold;
+    const command = this.commands.get(uuid);
+    if (command === undefined) return;
+    command.status = outcome.status;
+    command.outcome = outcome;
+  }
+  async remove(uuid: string): Promise<boolean> {
+    await this.hold;
+    return this.commands.delete(uuid);
+  }
+  /** The reader's side. */
+  async statusOf(uuid: string): Promise<Status | null> {
+    return this.commands.get(uuid)?.status ?? null;
+  }
+}

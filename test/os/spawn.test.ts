@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import t from 'tap';
+import { type Child, createSpawner, type Spawner, spawnerByChildProcess } from '../../src/os/spawn.ts';
+import { until } from '../helpers/until.ts';
+
+const env = { PATH: '/usr/bin:/bin', A: 'b' };
+const bash = (spawner: Spawner, script: string) =>
+  spawner.spawn('/bin/bash', ['-c', script], { cwd: '/tmp', env }) as Promise<Child>;
+
+async function run(spawner: Spawner, script: string) {
+  const child = await bash(spawner, script);
+  const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
+  child.reap();
+  return { stdout, stderr, status, pid: child.pid };
+}
+
+t.test('the better spawner is used where it works', async (t) => {
+  t.equal((await createSpawner()).kind, 'posix_spawn');
+});
+
+for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
+  t.test(`by ${spawner.kind}`, async (t) => {
+    t.test('a child prints to two streams and exits with a code', async (t) => {
+      const { stdout, stderr, status } = await run(spawner, 'echo out; echo err >&2; exit 7');
+      t.same([stdout, stderr, status], ['out\n', 'err\n', { exitCode: 7, signal: null }]);
+    });
+
+    t.test('a child that a signal ends is told apart from one that exits', async (t) => {
+      const { status } = await run(spawner, 'kill -KILL $$');
+      t.same(status, { exitCode: null, signal: 'SIGKILL' });
+    });
+
+    t.test('a child leads a session and a process group of its own', async (t) => {
+      const { stdout, pid } = await run(spawner, 'cat /proc/$$/stat');
+      const [, , group, session] = stdout.slice(stdout.lastIndexOf(')') + 2).split(' ');
+      t.same([Number(group), Number(session)], [pid, pid]);
+    });
+
+    t.test(
+      'a child gets the environment, the working folder and the stdin that it is given, nothing else',
+      async (t) => {
+        process.env.SHELLVISOR_TEST_SECRET = 'hush';
+        t.teardown(() => delete process.env.SHELLVISOR_TEST_SECRET);
+        const { stdout } = await run(spawner, 'pwd; echo "$A"; cat; readlink /proc/self/fd/0; env | grep -c SECRET');
+        t.equal(stdout, '/tmp\nb\n/dev/null\n0\n');
+      },
+    );
+
+    t.test('all signals are back at their default, none is blocked', async (t) => {
+      const { stdout } = await run(spawner, 'grep -E "SigBlk|SigIgn" /proc/self/status');
+      t.same(stdout.match(/[0-9a-f]{16}/g), ['0'.repeat(16), '0'.repeat(16)]);
+    });
+
+    t.test('what can not be started is an error that says why', async (t) => {
+      await t.rejects(spawner.spawn('/nonexistent/bash', [], { cwd: '/tmp', env }), /ENOENT/);
+      await t.rejects(spawner.spawn('/bin/bash', [], { cwd: '/nonexistent', env }), /ENOENT/);
+    });
+  });
+}
+
+t.test('a script can write to /dev/stdout, because it has pipes', async (t) => {
+  const { stdout, stderr } = await run(await createSpawner(), 'echo a > /dev/stdout; echo b >&2 > /dev/stderr; echo c');
+  t.same([stdout, stderr], ['a\nc\n', 'b\n']);
+});
+
+t.test('a child inherits no descriptor besides its three streams', async (t) => {
+  const { stdout } = await run(await createSpawner(), 'ls /proc/$$/fd | sort -n | tr "\\n" " "');
+  t.match(stdout, /^0 1 2 (255 )?$/, '255 is what bash opens for itself');
+});
+
+t.test('a child that ended keeps its process id until it is reaped', async (t) => {
+  const child = await bash(await createSpawner(), 'exit 0');
+  await child.exited;
+  t.match(readFileSync(`/proc/${child.pid}/stat`, 'utf8'), /\) Z /);
+  child.reap();
+  t.throws(() => readFileSync(`/proc/${child.pid}/stat`), { code: 'ENOENT' });
+  child.stdout.destroy();
+  child.stderr.destroy();
+});
+
+t.test('two hundred children at once all come to their end, and no descriptor stays open', async (t) => {
+  const spawner = await createSpawner();
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = open();
+  const results = await Promise.all(Array.from({ length: 200 }, (_, i) => run(spawner, `exit ${i % 50}`)));
+  t.same(
+    results.map(({ status }) => status.exitCode),
+    results.map((_, i) => i % 50),
+  );
+  await until('all pipes are closed', () => open() <= before);
+});

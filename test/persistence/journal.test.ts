@@ -1,0 +1,269 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { sql } from 'slonik';
+import t, { type Test } from 'tap';
+import type { Outcome } from '../../src/command.ts';
+import { StorageUnavailable } from '../../src/errors.ts';
+import { BatchJournal } from '../../src/persistence/journal.ts';
+import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
+import { createReader } from '../../src/persistence/reader.ts';
+import { newCommand, openDatabase } from '../helpers/database.ts';
+import { until } from '../helpers/until.ts';
+
+const OWNER = 7;
+const executed: Outcome = {
+  status: 'EXECUTED',
+  reason: 'exit',
+  exitCode: 0,
+  signal: null,
+  error: null,
+  durationMs: 1.5,
+};
+
+async function journalFor(t: Test) {
+  const database = await openDatabase(t);
+  const retries: string[] = [];
+  const refused: string[] = [];
+  let queries = 0;
+  // Counts what the journal sends, and can fail it.
+  let failing: (() => Error | undefined) | undefined;
+  const guard = <F extends (...args: never[]) => Promise<unknown>>(run: F): F =>
+    (async (...args: never[]) => {
+      queries++;
+      const error = failing?.();
+      const result = await run(...args);
+      if (error !== undefined) throw error;
+      return result;
+    }) as F;
+  const { pool } = database;
+  const observed = { ...pool, query: guard(pool.query), any: guard(pool.any), transaction: guard(pool.transaction) };
+  const journal = new BatchJournal({
+    pool: observed as typeof pool,
+    owner: OWNER,
+    onRetry: (error) => retries.push(error.message),
+    onRefused: (_, uuid) => refused.push(uuid),
+  });
+  t.teardown(() => journal.idle());
+  return {
+    ...database,
+    journal,
+    reader: createReader(pool),
+    retries,
+    refused,
+    queries: () => queries,
+    /** Lets the next batches commit and then say that they failed. */
+    failAfterCommit(times: number, error: Error) {
+      let left = times;
+      failing = () => (left-- > 0 ? error : undefined);
+    },
+  };
+}
+
+/** Stores a command and marks it as executing. */
+async function begin(journal: BatchJournal, fields: Parameters<typeof newCommand>[0] = {}) {
+  const command = newCommand(fields);
+  await journal.insert(command);
+  await journal.begin(command.uuid, new Date());
+  return { ...command, output: journal.openOutput(command.uuid, command.durable) };
+}
+
+t.test('a command is stored step by step, and reads so', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  const command = newCommand({ description: 'größe', script: 'echo $1' });
+  await journal.insert(command);
+  t.match(await reader.get(command.uuid), { ...command, createdAt: +command.createdAt, status: 'QUEUED', output: '' });
+  t.equal(await journal.begin(command.uuid, new Date(5000)), 'echo $1');
+  t.match(await reader.get(command.uuid), { status: 'EXECUTING', startedAt: 5000, endedAt: null });
+  const output = journal.openOutput(command.uuid, false);
+  output.write('stdout', Buffer.from('a\n'));
+  output.write('stderr', Buffer.from('b\n'));
+  await journal.finish(command.uuid, executed, new Date(6000));
+  t.match(await reader.get(command.uuid), {
+    status: 'EXECUTED',
+    output: 'a\nb\n',
+    outputBytes: 4,
+    outputPreview: false,
+    exitCode: 0,
+    reason: 'exit',
+    endedAt: 6000,
+    durationMs: 1.5,
+  });
+  t.ok(await journal.remove(command.uuid));
+  t.equal(await reader.get(command.uuid), null);
+  t.notOk(await journal.remove(command.uuid));
+});
+
+t.test('each chunk is stored with its stream, and goes with its command', async (t) => {
+  const { journal, rows } = await journalFor(t);
+  const { uuid, output } = await begin(journal);
+  output.write('stdout', Buffer.from('out'));
+  output.write('stderr', Buffer.from('err'));
+  output.write('stdout', Buffer.from('more'));
+  await journal.finish(uuid, executed, new Date());
+  t.same(
+    (await rows('SELECT byte_offset::int AS at, stream, data FROM command_output ORDER BY 1')).map((r) => ({
+      ...r,
+      data: r.data.toString(),
+    })),
+    [
+      { at: 0, stream: 1, data: 'out' },
+      { at: 3, stream: 2, data: 'err' },
+      { at: 6, stream: 1, data: 'more' },
+    ],
+  );
+  await journal.remove(uuid);
+  t.same(await rows('SELECT * FROM command_output'), []);
+});
+
+t.test('the output of a durable command shows while it runs', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  const { uuid, output } = await begin(journal, { durable: true });
+  output.write('stdout', Buffer.from('first '));
+  await until('it shows', async () => (await reader.get(uuid))?.output === 'first ');
+  output.write('stdout', Buffer.from('second'));
+  const shown = await until('the rest shows', async () => {
+    const command = await reader.get(uuid);
+    return command?.output === 'first second' && command;
+  });
+  t.match(shown, { status: 'EXECUTING', outputBytes: 12 });
+});
+
+t.test('the output of a regular command shows when it ends, and costs no write before', async (t) => {
+  const { journal, reader, queries } = await journalFor(t);
+  const { uuid, output } = await begin(journal);
+  const before = queries();
+  output.write('stdout', Buffer.alloc(WINDOW_BYTES - 1, 'x'));
+  await journal.idle();
+  t.equal(queries(), before);
+  output.write('stdout', Buffer.from('y'));
+  await journal.idle();
+  t.equal(queries(), before + 1, 'one write a MiB');
+  t.match(await reader.get(uuid), { output: '', outputBytes: 0, status: 'EXECUTING' });
+  await journal.finish(uuid, executed, new Date());
+  t.match(await reader.get(uuid), { outputBytes: WINDOW_BYTES, status: 'EXECUTED' });
+});
+
+t.test('many commands share few transactions', async (t) => {
+  const { journal, queries, rows } = await journalFor(t);
+  const commands = Array.from({ length: 500 }, () => newCommand());
+  await Promise.all(commands.map((command) => journal.insert(command)));
+  t.ok(queries() <= 3, `${queries()} queries`);
+  const stored = await rows('SELECT command_uuid FROM commands ORDER BY id');
+  t.same(
+    stored.map((row) => row.command_uuid),
+    commands.map(({ uuid }) => uuid),
+    'in the order in which they came',
+  );
+});
+
+t.test('no command shows as ended before all of its output is there', async (t) => {
+  const { journal, reader, pool } = await journalFor(t);
+  const { uuid, output } = await begin(journal, { durable: true });
+  const total = 20 * 1024 * 1024;
+  let ended = false;
+  const watch = (async () => {
+    while (!ended) {
+      const seen = await pool.anyFirst(sql.unsafe`
+        SELECT (SELECT sum(octet_length(data)) FROM command_output o WHERE o.command_id = c.id)::int8
+        FROM commands c WHERE command_uuid = ${uuid} AND status = 'EXECUTED'`);
+      if (seen.length > 0) return seen[0];
+    }
+    return null;
+  })();
+  for (let i = 0; i < 20; i++) output.write('stdout', randomBytes(1024 * 1024));
+  await journal.finish(uuid, executed, new Date());
+  t.equal(await watch, total);
+  ended = true;
+  t.equal((await reader.get(uuid))?.outputBytes, total);
+});
+
+t.test('bytes of any kind are stored as they are', async (t) => {
+  const { journal, rows } = await journalFor(t);
+  const { uuid, output } = await begin(journal, { durable: true });
+  const hash = createHash('sha256');
+  for (let i = 0; i < 300; i++) {
+    const bytes = randomBytes(1 + ((i * 7919) % 9000));
+    hash.update(bytes);
+    output.write(i % 3 === 0 ? 'stderr' : 'stdout', bytes);
+  }
+  await journal.finish(uuid, executed, new Date());
+  const [{ sha }] = await rows(
+    "SELECT encode(sha256(string_agg(data, ''::bytea ORDER BY byte_offset)), 'hex') AS sha FROM command_output",
+  );
+  t.equal(sha, hash.digest('hex'));
+});
+
+t.test('a batch whose commit is in doubt is sent again, with the effect of once', async (t) => {
+  const { journal, reader, rows, retries, failAfterCommit } = await journalFor(t);
+  const lost = Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+  failAfterCommit(2, lost);
+  const { uuid, output } = await begin(journal, { script: 'echo once' });
+  t.equal(retries.length, 2);
+  failAfterCommit(2, lost);
+  output.write('stdout', Buffer.from('once'));
+  await journal.finish(uuid, executed, new Date());
+  t.equal(retries.length, 4);
+  t.match(await reader.get(uuid), { status: 'EXECUTED', output: 'once', outputBytes: 4, script: 'echo once' });
+  t.equal((await rows('SELECT * FROM commands')).length, 1);
+});
+
+t.test('an entry that the database refuses for good does not spoil its batch', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  const good = newCommand();
+  const bad = newCommand({ script: 'NUL: \0' });
+  const results = await Promise.allSettled([journal.insert(good), journal.insert(bad), journal.insert(newCommand())]);
+  t.same(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  t.equal((await reader.get(good.uuid))?.status, 'QUEUED');
+  t.equal(await reader.get(bad.uuid), null);
+});
+
+t.test('a command that belongs to another server is neither begun nor finished', async (t) => {
+  const { journal, reader, rows } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  await rows('UPDATE commands SET owner = 8');
+  t.equal(await journal.begin(uuid, new Date()), null);
+  await journal.finish(uuid, executed, new Date());
+  t.equal((await reader.get(uuid))?.status, 'EXECUTING');
+});
+
+t.test('an outcome once stored stays', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  await journal.finish(uuid, executed, new Date());
+  await journal.finish(uuid, { ...executed, status: 'STOPPED', reason: 'stop' }, new Date());
+  t.equal((await reader.get(uuid))?.status, 'EXECUTED');
+});
+
+t.test('many loud commands together pause at the bound of memory, and all of it is stored', async (t) => {
+  const { journal, rows } = await journalFor(t);
+  const commands = await Promise.all(Array.from({ length: 100 }, () => begin(journal)));
+  const chunk = Buffer.alloc(900 * 1024, 'x');
+  let refused = 0;
+  const writers = commands.map(async ({ uuid, output }) => {
+    for (let i = 0; i < 2; i++) {
+      if (output.write('stdout', chunk)) continue;
+      refused++;
+      await new Promise<void>((resolve) => {
+        output.onDrain = resolve;
+      });
+    }
+    await journal.finish(uuid, executed, new Date());
+  });
+  await Promise.all(writers);
+  t.ok(refused > 0);
+  const [{ sum }] = await rows('SELECT sum(octet_length(data))::int8::text FROM command_output');
+  t.equal(Number(sum), 2 * 100 * chunk.length);
+});
+
+t.test('a new command that is not committed in time is refused, and is then not there', async (t) => {
+  const { journal, rows, failAfterCommit } = await journalFor(t);
+  // Committed each time, but the answer never arrives: the journal keeps trying past the client's patience.
+  failAfterCommit(Number.POSITIVE_INFINITY, Object.assign(new Error('lost'), { code: 'ECONNRESET' }));
+  const refusal = journal.insert(newCommand());
+  await t.rejects(refusal, new StorageUnavailable());
+  failAfterCommit(0, new Error('never'));
+  await journal.idle();
+  t.same(await rows('SELECT * FROM commands'), []);
+});

@@ -1,0 +1,82 @@
+import t, { type Test } from 'tap';
+import { Claim } from '../../src/persistence/claim.ts';
+import { createReader } from '../../src/persistence/reader.ts';
+import { recover } from '../../src/persistence/recovery.ts';
+import { openDatabase } from '../helpers/database.ts';
+import { until } from '../helpers/until.ts';
+
+const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+async function setup(t: Test) {
+  const database = await openDatabase(t);
+  const claim = await Claim.take(database.url);
+  t.teardown(() => claim.close());
+  const killed: string[] = [];
+  const killLeftovers = async (uuids: readonly string[]) => {
+    killed.push(...uuids);
+    return uuids.length;
+  };
+  const insert = (n: number, owner: number, status: string) =>
+    database.rows(
+      `INSERT INTO commands (command_uuid, script, durable, created_at, owner, status, started_at)
+       VALUES ($1, 'true', true, now(), $2, $3, CASE WHEN $3 = 'EXECUTING' THEN now() END)`,
+      [uuid(n), owner, status],
+    );
+  return { ...database, claim, killed, insert, run: () => recover(database.pool, claim, killLeftovers) };
+}
+
+t.test('what a server that is gone had running is lost, with its output, and its processes are killed', async (t) => {
+  const { run, insert, rows, killed, pool } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  await rows(`INSERT INTO command_output SELECT id, 0, 1, 'kept ' FROM commands`);
+  await rows(`INSERT INTO command_output SELECT id, 5, 2, 'bytes' FROM commands`);
+  t.match(await run(), { lost: 1, killed: 1, queued: [] });
+  t.same(killed, [uuid(1)]);
+  t.match(await createReader(pool).get(uuid(1)), {
+    status: 'FAILED',
+    reason: 'lost',
+    exitCode: null,
+    output: 'kept bytes',
+    outputBytes: 10,
+    error: 'the server ended while the command ran',
+  });
+});
+
+t.test('what waited there waits here, in its order', async (t) => {
+  const { run, insert, rows, claim } = await setup(t);
+  await insert(1, 1234, 'QUEUED');
+  await insert(2, 5678, 'QUEUED');
+  await insert(3, 1234, 'QUEUED');
+  const { queued } = await run();
+  t.same(
+    queued.map((command) => command.uuid),
+    [uuid(1), uuid(2), uuid(3)],
+  );
+  t.same(await rows('SELECT DISTINCT owner FROM commands'), [{ owner: claim.owner }]);
+});
+
+t.test('the commands of a server that lives are left alone', async (t) => {
+  const { run, insert, rows, url, killed } = await setup(t);
+  const other = await Claim.take(url);
+  t.teardown(() => other.close());
+  await insert(1, other.owner, 'EXECUTING');
+  await insert(2, other.owner, 'QUEUED');
+  t.match(await run(), { lost: 0, queued: [] });
+  t.same(killed, []);
+  t.same(await rows('SELECT DISTINCT owner FROM commands'), [{ owner: other.owner }]);
+});
+
+t.test('a server whose connection is cut takes its claim again', async (t) => {
+  const { url, rows, claim } = await setup(t);
+  const held = () =>
+    rows("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted", [claim.owner]);
+  const [{ pid }] = await held();
+  await rows('SELECT pg_terminate_backend($1)', [pid]);
+  await until('it is held by another connection', async () => {
+    const [lock] = await held();
+    return lock !== undefined && lock.pid !== pid;
+  });
+  const other = await Claim.take(url);
+  t.teardown(() => other.close());
+  t.notOk(await other.takeOver(claim.owner));
+});
