@@ -1,0 +1,83 @@
+/** The whole application in the process of the test: real PostgreSQL, real bash, no socket. */
+import type { FastifyInstance, InjectOptions } from 'fastify';
+import type { Test } from 'tap';
+import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
+import { buildApp } from '../../src/app.ts';
+import { BatchJournal } from '../../src/persistence/journal.ts';
+import { isUnavailable } from '../../src/persistence/pool.ts';
+import { createReader } from '../../src/persistence/reader.ts';
+import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { openDatabase, type TestDatabase } from './database.ts';
+import { temporaryFolder } from './server.ts';
+import { until } from './until.ts';
+
+export interface TestAppOptions {
+  maxParallel?: number;
+  maxQueued?: number;
+  stopGraceMs?: number;
+  timeoutMs?: number;
+}
+
+export interface TestAnswer {
+  status: number;
+  headers: Record<string, unknown>;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+  body: any;
+}
+
+export interface TestApp {
+  app: FastifyInstance;
+  commander: CommandSystem;
+  database: TestDatabase;
+  /** Sends a request; a body is sent as JSON. */
+  request(method: InjectOptions['method'], url: string, payload?: object): Promise<TestAnswer>;
+  /** Posts a script and gives its uuid. */
+  submit(script: string, path?: string): Promise<string>;
+  /** Waits until a command has a status. */
+  reaches(uuid: string, status: string): Promise<TestAnswer['body']>;
+}
+
+export async function startApp(t: Test, options: TestAppOptions = {}): Promise<TestApp> {
+  const database = await openDatabase(t);
+  const journal = new BatchJournal({ pool: database.pool, owner: 1, onRetry: t.comment, onRefused: t.comment });
+  const reader = createReader(database.pool);
+  const commander = createCommandSystem({
+    journal,
+    reader,
+    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env }),
+    maxParallel: 64,
+    maxQueued: 100,
+    stopGraceMs: 5000,
+    shutdownGraceMs: 0,
+    timeoutMs: undefined,
+    onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
+    ...options,
+  });
+  const app = await buildApp({ commander, reader, isStorageError: isUnavailable });
+  t.teardown(async () => {
+    await commander.drain();
+    await app.close();
+    await journal.idle();
+  });
+  const request: TestApp['request'] = async (method, url, payload) => {
+    const response = await app.inject({ method, url, ...(payload === undefined ? {} : { payload }) });
+    const isJson = response.headers['content-type']?.toString().startsWith('application/json');
+    return { status: response.statusCode, headers: response.headers, body: isJson ? response.json() : response.body };
+  };
+  return {
+    app,
+    commander,
+    database,
+    request,
+    async submit(script, path = '/api/v1/commands') {
+      const { status, body } = await request('POST', path, { script });
+      if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);
+      return body.uuid;
+    },
+    reaches: (uuid, status) =>
+      until(`${uuid} is ${status}`, async () => {
+        const { body } = await request('GET', `/api/v1/commands/${uuid}`);
+        return body.status === status ? body : null;
+      }),
+  };
+}

@@ -1,0 +1,209 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { startApp } from '../helpers/app.ts';
+
+const json = { 'content-type': 'application/json' };
+const MiB = 1024 * 1024;
+
+/** Posts a raw body. */
+async function poster(t: Test) {
+  const { app, database } = await startApp(t);
+  const post = async (payload: string | Buffer, headers: Record<string, string> = json) => {
+    const response = await app.inject({ method: 'POST', url: '/api/v1/commands', payload, headers });
+    return { status: response.statusCode, body: response.json(), text: response.body };
+  };
+  return { app, database, post };
+}
+
+t.test('each bad body is refused with what is wrong about it, and nothing is stored', async (t) => {
+  const { post, database } = await poster(t);
+  const cases: [name: string, body: string | Buffer, status: number, code: string, error: RegExp][] = [
+    ['no script', '{}', 400, 'INVALID_REQUEST', /^script must be given$/],
+    ['an empty script', '{"script":""}', 400, 'INVALID_REQUEST', /^script must be given$/],
+    ['no body', '', 400, 'INVALID_REQUEST', /^script must be given$/],
+    ['a script of null', '{"script":null}', 400, 'INVALID_REQUEST', /^script must be a string$/],
+    ['a number as script', '{"script":7}', 400, 'INVALID_REQUEST', /^script must be a string$/],
+    ['an array as script', '{"script":["a"]}', 400, 'INVALID_REQUEST', /^script must be a string$/],
+    ['NUL in the script', '{"script":"a\\u0000b"}', 400, 'INVALID_REQUEST', /^script must not contain NUL/],
+    ['half a surrogate pair', '{"script":"\\ud800"}', 400, 'INVALID_REQUEST', /^script must be valid Unicode$/],
+    [
+      'a number as description',
+      '{"script":"a","description":1}',
+      400,
+      'INVALID_REQUEST',
+      /^description must be a string$/,
+    ],
+    [
+      'NUL in the description',
+      '{"script":"a","description":"\\u0000"}',
+      400,
+      'INVALID_REQUEST',
+      /^description must not/,
+    ],
+    [
+      'a long description',
+      JSON.stringify({ script: 'a', description: 'ü'.repeat(256) }),
+      400,
+      'INVALID_REQUEST',
+      /255 characters/,
+    ],
+    ['an unknown key', '{"script":"a","durabel":true}', 400, 'INVALID_REQUEST', /^unknown: durabel$/],
+    ['an array', '[]', 400, 'INVALID_REQUEST', /^the body must be a JSON object$/],
+    ['a string', '"echo"', 400, 'INVALID_REQUEST', /^the body must be a JSON object$/],
+    ['null', 'null', 400, 'INVALID_REQUEST', /^script must be given$/],
+    ['malformed JSON', '{"script":', 400, 'INVALID_JSON', /^the body is not valid JSON/],
+    ['no JSON', 'script=echo', 400, 'INVALID_JSON', /^the body is not valid JSON/],
+    [
+      'invalid UTF-8',
+      Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]),
+      400,
+      'INVALID_JSON',
+      /^the body is not valid UTF-8$/,
+    ],
+    ['__proto__', '{"script":"a","__proto__":{"x":1}}', 400, 'INVALID_JSON', /^the body is not valid JSON/],
+    ['constructor.prototype', '{"script":"a","constructor":{"prototype":{}}}', 400, 'INVALID_JSON', /not valid JSON/],
+    [
+      'deep JSON',
+      `{"script":${'['.repeat(200_000)}${']'.repeat(200_000)}}`,
+      400,
+      'INVALID_REQUEST',
+      /^script must be a string$/,
+    ],
+    ['deep JSON cut off', '['.repeat(1_000_000), 400, 'INVALID_JSON', /^the body is not valid JSON/],
+    ['a body of 11 MiB', JSON.stringify({ script: 'x'.repeat(11 * MiB) }), 413, 'BODY_TOO_LARGE', /11 MiB/],
+    [
+      'a script over 10 MiB',
+      JSON.stringify({ script: 'x'.repeat(10 * MiB + 1) }),
+      413,
+      'SCRIPT_TOO_LARGE',
+      /10485760 bytes/,
+    ],
+  ];
+  for (const [name, body, status, code, error] of cases) {
+    const answer = await post(body);
+    t.match(answer, { status, body: { code, error } }, name);
+    t.notMatch(answer.text, /select|insert|at .*\.ts:/i, `${name}: no SQL, no stack`);
+  }
+  t.same(await database.rows('SELECT * FROM commands'), []);
+});
+
+t.test('the details of a bad body name each place', async (t) => {
+  const { post } = await poster(t);
+  const { body } = await post('{"script":7,"description":8}');
+  t.same(body.details, [
+    { path: 'script', message: 'script must be a string' },
+    { path: 'description', message: 'description must be a string' },
+  ]);
+});
+
+t.test('a script of 10 MiB and a description of 255 characters are taken', async (t) => {
+  const { post, database } = await poster(t);
+  const script = `exit 0\n${'#'.repeat(10 * MiB - 7)}`;
+  t.equal((await post(JSON.stringify({ script, description: '🐚'.repeat(255) }))).status, 201);
+  t.same(await database.rows('SELECT octet_length(script)::int, char_length(description)::int FROM commands'), [
+    { octet_length: 10 * MiB, char_length: 255 },
+  ]);
+});
+
+t.test('any other type than JSON is refused', async (t) => {
+  const { post, database } = await poster(t);
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/json',
+    'application/jsonp',
+    'application/json\tx',
+    'application/json, text/plain',
+  ]) {
+    const { status, body } = await post('{"script":"true"}', { 'content-type': type });
+    t.match({ status, body }, { status: 415, body: { code: 'UNSUPPORTED_MEDIA_TYPE' } }, type);
+  }
+  t.match(await post('{"script":"true"}', {}), { status: 415 }, 'no type');
+  t.equal((await post('{"script":"true"}', { 'content-type': 'application/json; charset=utf-8' })).status, 201);
+  t.equal((await database.rows('SELECT * FROM commands')).length, 1);
+});
+
+t.test('each bad query is refused with the name of the parameter', async (t) => {
+  const { app } = await poster(t);
+  for (const [query, error] of [
+    ['limit=seven', /^limit must be a whole number from 1 to 1000$/],
+    ['limit=0', /^limit must be/],
+    ['limit=-1', /^limit must be/],
+    ['limit=1001', /^limit must be/],
+    ['limit=99999999999', /^limit must be/],
+    ['limit=1.5', /^limit must be/],
+    ['limit=', /^limit must be/],
+    ['limit=1&limit=2', /^limit must be/],
+    ['limit=%00', /^limit must be/],
+    ['offset=1e9', /^offset must be a whole number from 0 to 10000000$/],
+    ['offset=1000000000', /^offset must be/],
+    ['offset=-1', /^offset must be/],
+    ['status=WHATEVER', /^status must be one of QUEUED, EXECUTING, EXECUTED, FAILED, STOPPED$/],
+    ['status=', /^status must be one of/],
+    ['status=EXECUTED&status=FAILED', /^status must be one of/],
+    ['order=desc', /^unknown: order$/],
+    ['__proto__=1', /^unknown: __proto__$/],
+  ] as const) {
+    const response = await app.inject(`/api/v1/commands?${query}`);
+    t.match(
+      { status: response.statusCode, ...response.json() },
+      { status: 400, code: 'INVALID_REQUEST', error },
+      query,
+    );
+  }
+});
+
+t.test('whatever is sent as body or query, the answer is never a 5xx and holds no SQL', async (t) => {
+  const { app } = await poster(t);
+  const anything = fc.oneof(
+    fc.jsonValue(),
+    fc.record({ script: fc.jsonValue(), description: fc.jsonValue() }, { requiredKeys: [] }),
+    fc.record({ script: fc.constant('true'), description: fc.string({ unit: 'binary', maxLength: 300 }) }),
+  );
+  const ok = (status: number, text: string) => status < 500 && !/\bSELECT|INSERT|node_modules/.test(text);
+  await fc.assert(
+    fc.asyncProperty(anything, async (value) => {
+      const body = JSON.stringify(value);
+      const response = await app.inject({ method: 'POST', url: '/api/v1/commands', payload: body, headers: json });
+      return ok(response.statusCode, response.body);
+    }),
+    { numRuns: 200 },
+  );
+  const text = fc.string({ unit: 'binary', maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom('limit', 'offset', 'status', 'x'), text, text, async (name, value, path) => {
+      const query = new URLSearchParams({ [name]: value.toWellFormed() });
+      const list = await app.inject(`/api/v1/commands?${query}`);
+      const one = await app.inject(`/api/v1/commands/${encodeURIComponent(path.toWellFormed())}`);
+      return ok(list.statusCode, list.body) && ok(one.statusCode, one.body);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+t.test('what is not even HTTP is answered as an error as well', async (t) => {
+  const { app } = await poster(t);
+  await app.listen({ port: 0 });
+  const { port } = app.server.address() as { port: number };
+  const send = async (text: string) => {
+    const socket = connect(port, '127.0.0.1').setEncoding('utf8');
+    socket.end(text);
+    let answer = '';
+    socket.on('data', (part) => {
+      answer += part;
+    });
+    await once(socket, 'close');
+    return answer;
+  };
+  const nonsense = await send('what is this\r\n\r\n');
+  t.match(nonsense, /^HTTP\/1\.1 400 /);
+  t.match(nonsense, /\{"error":"the request is not valid HTTP","code":"BAD_REQUEST"\}$/);
+  const flood = await send(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`);
+  t.match(flood, /^HTTP\/1\.1 431 /);
+  t.match(flood, /"code":"HEADERS_TOO_LARGE"/);
+  const url = await send('GET /api/v1/commands/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  t.match(url, /"code":"BAD_URL"/);
+});
