@@ -14,7 +14,7 @@ export interface CommandRoutesOptions {
 /** Text that PostgreSQL can keep as it is: no NUL, and no half of a surrogate pair, which UTF-8 can't express. */
 const storable = (name: string) =>
   z
-    .string(`${name} must be a string`)
+    .string({ error: ({ input }) => `${name} must be ${input === undefined ? 'given' : 'a string'}` })
     .refine((text) => !text.includes('\0'), `${name} must not contain NUL characters`)
     .refine((text) => text.isWellFormed(), `${name} must be valid Unicode`);
 
@@ -37,7 +37,7 @@ const NewCommandBody = z
     {
       error: (issue) => {
         if (issue.code === 'unrecognized_keys') return `unknown: ${issue.keys.join(', ')}`;
-        return issue.input === undefined ? 'script must be given' : 'the body must be a JSON object';
+        return issue.input == null ? 'script must be given' : 'the body must be a JSON object';
       },
     },
   )
