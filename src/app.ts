@@ -1,21 +1,12 @@
 /** The HTTP application: validation, OpenAPI, errors, routes. */
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import {
-  jsonSchemaTransform,
-  jsonSchemaTransformObject,
-  serializerCompiler,
-  validatorCompiler,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { answerClientError, answerFrameworkError, InvalidJson, registerErrorAnswers } from './http-errors.ts';
+import { registerOpenApi } from './openapi.ts';
 import type { Commander, CommandReader } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { manageRoutes } from './routes/manage.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 /** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
 const BODY_LIMIT = 11 * 1024 * 1024 - 1;
@@ -45,26 +36,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   acceptJsonOnly(app);
   registerErrorAnswers(app, options);
 
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'shellvisor',
-        version,
-        description:
-          'Runs bash scripts in parallel and keeps their status and every byte of their output in PostgreSQL.',
-        license: { name: 'MIT', identifier: 'MIT' },
-      },
-      servers: [{ url: 'http://localhost:8080' }],
-      tags: [
-        { name: 'commands', description: 'Run bash scripts, look at them, stop and delete them' },
-        { name: 'manage', description: 'For those who run the server' },
-      ],
-    },
-    transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
-  });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await registerOpenApi(app);
   await app.register(commandRoutes, options);
   await app.register(manageRoutes);
   return app;

@@ -14,7 +14,7 @@ export interface CommandRoutesOptions {
 /** Text that PostgreSQL can keep as it is: no NUL, and no half of a surrogate pair, which UTF-8 can't express. */
 const storable = (name: string) =>
   z
-    .string(`${name} must be a string`)
+    .string({ error: ({ input }) => `${name} must be ${input === undefined ? 'given' : 'a string'}` })
     .refine((text) => !text.includes('\0'), `${name} must not contain NUL characters`)
     .refine((text) => text.isWellFormed(), `${name} must be valid Unicode`);
 
@@ -23,8 +23,8 @@ const NewCommandBody = z
     {
       script: storable('script')
         .refine((script) => script !== '', 'script must be given')
-        .describe('The bash script to run, as the contents of a file that is given to bash')
-        .meta({ examples: ['echo "Hello from $BASH_VERSION"'] }),
+        .describe('The bash script to run, as if it were a file given to bash: at most 10 MiB of UTF-8, without NUL')
+        .meta({ minLength: 1, examples: ['echo "Hello from $BASH_VERSION"'] }),
       description: storable('description')
         .refine(
           (text) => [...text].length <= DESCRIPTION_MAX_CHARACTERS,
@@ -37,7 +37,7 @@ const NewCommandBody = z
     {
       error: (issue) => {
         if (issue.code === 'unrecognized_keys') return `unknown: ${issue.keys.join(', ')}`;
-        return issue.input === undefined ? 'script must be given' : 'the body must be a JSON object';
+        return issue.input == null ? 'script must be given' : 'the body must be a JSON object';
       },
     },
   )
@@ -69,13 +69,19 @@ function uuidOf(params: { uuid: string }): string {
   return params.uuid.toLowerCase();
 }
 
-const notFound = 'There is no command with this uuid, or it is not a uuid.';
+const locationHeader = { Location: { type: 'string', format: 'uri-reference', description: 'Where to look at it' } };
+
+const unavailable = '`STORAGE_UNAVAILABLE`: the database does not answer.';
+const notFound = {
+  404: '`COMMAND_NOT_FOUND`: there is no command with this uuid, or it is not a uuid.',
+  503: unavailable,
+};
 const refusals = {
-  400: 'The body is not what it should be; `error` and `details` say where.',
-  413: 'The script has more than 10 MiB, or the whole body 11 MiB or more.',
-  415: 'The body is not `application/json`.',
-  429: 'Too many commands are waiting. `Retry-After` says when to try again.',
-  503: 'The server is shutting down, or the database does not answer. Nothing was stored.',
+  400: '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where.',
+  413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
+  415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
+  429: '`QUEUE_FULL`: too many commands are waiting.',
+  503: '`DRAINING`: the server is shutting down. `STORAGE_UNAVAILABLE`: the database does not answer. Nothing was stored.',
 };
 
 export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (app, { commander, reader }) => {
@@ -86,10 +92,15 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
       schema: {
         operationId: durable ? 'createDurableCommand' : 'createCommand',
         tags: ['commands'],
-        summary: durable ? 'Run a script, output shows while it runs' : 'Run a script, output shows when it ends',
+        summary: durable
+          ? 'Run a script; its output shows while it runs'
+          : 'Run a script; its output shows when it ends',
         description: 'Answered once the command is stored. It runs as soon as a slot is free, oldest first.',
         body: NewCommandBody,
-        response: { 201: Created.describe('Stored. `Location` is where to look at it.'), ...errors(refusals) },
+        response: {
+          201: Created.meta({ description: 'It is stored.', headers: locationHeader }),
+          ...errors(refusals),
+        },
       },
       handler: async ({ body }, reply) => {
         if (Buffer.byteLength(body.script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
@@ -110,7 +121,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         querystring: ListQuery,
         response: {
           200: z.array(CommandBody).describe('The commands; an empty array when there are none'),
-          ...errors({ 400: 'A parameter is unknown or out of range.' }),
+          ...errors({ 400: '`INVALID_REQUEST`: a parameter is unknown or out of range.', 503: unavailable }),
         },
       },
     },
@@ -125,7 +136,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         tags: ['commands'],
         summary: 'Look at a command',
         params: Params,
-        response: { 200: CommandBody.describe('The command'), ...errors({ 404: notFound }) },
+        response: { 200: CommandBody.describe('The command'), ...errors(notFound) },
       },
     },
     async ({ params }) => {
@@ -148,7 +159,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         params: Params,
         response: {
           200: Stopped.describe('It is STOPPED, now or since earlier.'),
-          ...errors({ 404: notFound, 409: 'It had already ended by itself.' }),
+          ...errors({ ...notFound, 409: '`COMMAND_ENDED`: it had already ended by itself.' }),
         },
       },
     },
@@ -167,7 +178,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: 'Delete a command and its output',
         description: 'A command that waits or runs is stopped first.',
         params: Params,
-        response: { 204: z.undefined().describe('Deleted'), ...errors({ 404: notFound }) },
+        response: { 204: z.undefined().describe('Deleted'), ...errors(notFound) },
       },
     },
     async ({ params }, reply) => {

@@ -8,13 +8,18 @@ export const ErrorBody = z
     error: z.string().describe('What went wrong, in a sentence for a person'),
     code: z.string().describe('What went wrong, for a program; never changes its meaning'),
     details: z
-      .array(z.object({ path: z.string(), message: z.string() }))
+      .array(
+        z.object({
+          path: z.string().describe('Which key of the body or query; empty for the whole'),
+          message: z.string().describe('What it must be'),
+        }),
+      )
       .optional()
       .describe('For a body or query: each thing that is wrong with it'),
   })
   .meta({ id: 'Error' });
 
-const time = z.iso.datetime().nullable();
+const time = (sentence: string) => z.iso.datetime().nullable().describe(sentence);
 
 /** A command as clients see it. The first five fields are those of the first contract and keep their meaning for ever. */
 export const CommandBody = z
@@ -29,19 +34,21 @@ export const CommandBody = z
         'What it printed to stdout and stderr, in the order in which it came. ' +
           'Shows while it runs for a durable command, when it ended for a regular one. Bytes that are not UTF-8 are replaced.',
       ),
-    durable: z.boolean(),
-    reason: z.enum(REASONS).nullable().describe('Why it ended'),
+    durable: z.boolean().describe('Whether its output is stored, and shows, while it runs'),
+    reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
+      .min(0)
+      .max(255)
       .nullable()
-      .describe('The exit code of bash, 0–255; null while it lives, or when a signal ended it'),
+      .describe('The exit code of bash, 0–255; null until it ends, and when a signal ended it'),
     signal: z.string().nullable().describe('The signal that ended bash, such as SIGKILL'),
     error: z.string().nullable().describe('What went wrong, where the reason alone does not explain it'),
-    created_at: z.iso.datetime(),
-    started_at: time,
-    ended_at: time,
+    created_at: z.iso.datetime().describe('When the client sent it'),
+    started_at: time('When its turn came; null while it waits'),
+    ended_at: time('When it ended; null until it does'),
     duration_ms: z.number().nullable().describe('From the start of bash to the end of its last process'),
-    output_bytes: z.int().describe('How many bytes it printed, as far as they show'),
+    output_bytes: z.int().min(0).describe('How many bytes it printed, as far as they show'),
     output_preview: z.boolean().describe('Whether `output` is only the beginning of what it printed'),
   })
   .meta({ id: 'Command' });
@@ -70,10 +77,17 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
   };
 }
 
+/** With these codes we say when to come again. */
+const RETRYABLE = ['429', '503'];
+const retryHeaders = { 'Retry-After': { type: 'integer', description: 'Seconds to wait before trying again' } };
+
 /** Error answers by status code, each with the sentence that the documentation says about it. */
 export function errors<Code extends number>(sentences: Record<Code, string>) {
   return Object.fromEntries(
-    Object.entries<string>(sentences).map(([code, description]) => [code, ErrorBody.describe(description)]),
+    Object.entries<string>(sentences).map(([code, description]) => [
+      code,
+      ErrorBody.meta({ description, ...(RETRYABLE.includes(code) && { headers: retryHeaders }) }),
+    ]),
   ) as Record<Code, typeof ErrorBody>;
 }
 

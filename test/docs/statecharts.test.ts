@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { type AnyStateNode, setup } from 'xstate';
+import { drawStatechart } from '../../scripts/statecharts/draw.ts';
+import { STATECHARTS } from '../../scripts/statecharts.ts';
+
+/** The lines of text that a person sees in a picture. */
+function textsOf(svg: string): string[] {
+  const lines = [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, line]) => line ?? '');
+  return lines.map((line) => line.replaceAll('&#160;', '').replaceAll(/&#45;/g, '-').trim());
+}
+
+function statesOf(node: AnyStateNode): AnyStateNode[] {
+  return [node, ...Object.values(node.states).flatMap(statesOf)];
+}
+
+/** How often each shape of a picture is drawn, by the id of what it stands for. */
+function shapesOf(svg: string, id: string): number {
+  const [, group = ''] = svg.match(new RegExp(`<title>${id}</title>([^]*?)</g>`)) ?? [];
+  return group.match(/<path /g)?.length ?? 0;
+}
+
+for (const { machine, file } of STATECHARTS) {
+  t.test(`the picture of the ${machine.id} machine`, async (t) => {
+    const svg = readFileSync(file, 'utf8');
+    const texts = textsOf(svg);
+
+    t.test('is what the code says (else: npm run statecharts)', async (t) => {
+      t.equal(svg, await drawStatechart(machine));
+    });
+
+    t.test('shows each state by its name, a final one doubled', async (t) => {
+      for (const state of statesOf(machine.root)) {
+        t.ok(texts.includes(state.key), state.id);
+        if (Object.keys(state.states).length > 0) t.match(svg, `<title>cluster ${state.id}</title>`);
+        else t.equal(shapesOf(svg, state.id), state.type === 'final' ? 2 : 1, `the borders of ${state.id}`);
+      }
+    });
+
+    t.test('shows each event that the machine knows', async (t) => {
+      const events = machine.events.filter((event) => !event.startsWith('xstate.'));
+      t.ok(events.length > 0);
+      for (const event of events) {
+        t.ok(
+          texts.some((line) => line === event || line.startsWith(`${event} /`)),
+          event,
+        );
+      }
+    });
+
+    t.test("speaks to people: no name of XState's own is in it", async (t) => {
+      t.notMatch(texts.join('\n'), /xstate\./);
+    });
+
+    t.test('has a ground of its own, for dark pages', async (t) => {
+      t.match(svg, /<title>\w+<\/title>\s*<polygon fill="#ffffff"/);
+    });
+  });
+}
+
+t.test('timers, invoked actors, guards and actions are readable', async (t) => {
+  const [command, supervisor] = STATECHARTS.map(({ file }) => textsOf(readFileSync(file, 'utf8')));
+  const expected = ['after grace', 'after timeout', '[hasTimeout]', 'store is done', '[isStopped]', '[else]'];
+  const inside = ['store failed', 'invokes process', 'entry / terminate', 'exit / releaseSlot', '/ recordStop'];
+  for (const line of [...expected, ...inside]) t.ok(command?.includes(line), line);
+  for (const line of ['[isDrained]', 'an actor is done / forgetCommand']) t.ok(supervisor?.includes(line), line);
+});
+
+t.test('a change of a machine changes its picture', async (t) => {
+  const lamp = (on: string) =>
+    setup({}).createMachine({
+      id: 'lamp',
+      initial: 'dark',
+      states: { dark: { on: { [on]: 'bright' } }, bright: { after: { 500: 'dark' } } },
+    });
+  const before = textsOf(await drawStatechart(lamp('press')));
+  const after = textsOf(await drawStatechart(lamp('a < b & c')));
+  t.same(before, ['lamp', 'dark', 'bright', 'press', 'after 500 ms']);
+  t.same(after, ['lamp', 'dark', 'bright', 'a &lt; b &amp; c', 'after 500 ms']);
+});
