@@ -82,6 +82,7 @@ export const commandMachine = setup({
       outcome: ({ context }, params: { end: ProcessEnd; durationMs: number | null }) =>
         outcomeOf(params.end, context.stoppedBy, params.durationMs),
     }),
+    forgetOutcome: assign({ outcome: null }),
     /** SIGTERM to the process group. */
     terminate: sendTo('process', { type: 'terminate' } satisfies ProcessCommand),
     /** SIGKILL to the whole process tree. */
@@ -174,10 +175,7 @@ export const commandMachine = setup({
         ],
         onError: {
           target: 'failed',
-          actions: [
-            { type: 'reportStoreFailure', params: ({ event }) => ({ error: event.error }) },
-            assign({ outcome: null }),
-          ],
+          actions: [{ type: 'reportStoreFailure', params: ({ event }) => ({ error: event.error }) }, 'forgetOutcome'],
         },
       },
     },

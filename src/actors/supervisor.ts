@@ -88,6 +88,8 @@ export const supervisorMachine = setup({
     },
     /** Tells the log that a command actor failed. */
     reportCrash: (_, _params: { uuid: string; error: unknown }) => {},
+    /** For a command that can't do it itself any more. */
+    giveSlotBack: raise((_, { uuid }: { uuid: string }) => ({ type: 'slot.released' as const, uuid })),
     forgetCommand: ({ context }, { uuid }: { uuid: string }) => {
       context.commands.delete(uuid);
     },
@@ -106,7 +108,7 @@ export const supervisorMachine = setup({
       actions: [
         { type: 'reportCrash', params: ({ event }) => ({ uuid: event.actorId, error: event.error }) },
         { type: 'forgetCommand', params: ({ event }) => ({ uuid: event.actorId }) },
-        raise(({ event }) => ({ type: 'slot.released', uuid: event.actorId })),
+        { type: 'giveSlotBack', params: ({ event }) => ({ uuid: event.actorId }) },
       ],
     },
   },
