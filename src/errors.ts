@@ -29,6 +29,15 @@ export class CommandEnded extends DomainError {
   }
 }
 
+/** The command waits or runs under another server that uses the same database. */
+export class CommandElsewhere extends DomainError {
+  readonly code = 'COMMAND_ELSEWHERE';
+  readonly statusCode = 409;
+  constructor() {
+    super('the command belongs to another server on the same database; ask that one');
+  }
+}
+
 export class ScriptTooLarge extends DomainError {
   readonly code = 'SCRIPT_TOO_LARGE';
   readonly statusCode = 413;

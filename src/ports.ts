@@ -1,14 +1,5 @@
 /** The seams between the actors and the world. Adapters in `process/` and `persistence/` implement them. */
-import type {
-  CommandRecord,
-  CommandRequest,
-  NewCommand,
-  Outcome,
-  ProcessEnd,
-  Status,
-  StopReason,
-  Stream,
-} from './command.ts';
+import type { CommandRecord, CommandRequest, NewCommand, Outcome, ProcessEnd, Status, Stream } from './command.ts';
 
 /** Takes the output of one command, in the order in which it comes. */
 export interface OutputSink {
@@ -93,11 +84,9 @@ export interface Commander {
   submit(request: CommandRequest): Promise<string>;
   /**
    * Stops a command; resolves once its whole process tree is dead and `STOPPED` is stored.
-   * @throws CommandNotFound, CommandEnded
+   * @throws CommandNotFound, CommandEnded, CommandElsewhere
    */
   stop(uuid: string): Promise<void>;
-  /** Deletes a command, stopping it first when it runs. @throws CommandNotFound */
+  /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
   remove(uuid: string): Promise<void>;
 }
-
-export type { StopReason };

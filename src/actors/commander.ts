@@ -1,8 +1,8 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
-import type { Status } from '../command.ts';
-import { CommandEnded, CommandNotFound, Draining, QueueFull } from '../errors.ts';
+import type { TerminalStatus } from '../command.ts';
+import { CommandElsewhere, CommandEnded, CommandNotFound, Draining, QueueFull } from '../errors.ts';
 import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
@@ -80,14 +80,21 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     return result;
   }
 
-  /** Stops a command and tells how it ended; null when it has no actor. */
-  async function stopActor(uuid: string): Promise<CommandResult | null> {
+  /** Stops a command, if it has not ended, and tells how it ended. */
+  async function stopAndLook(uuid: string): Promise<TerminalStatus> {
     await submissions.get(uuid);
     const actor = commands.get(uuid);
-    if (actor === undefined) return null;
-    const result = resultOf(actor);
-    supervisor.send({ type: 'stop', uuid });
-    return result;
+    if (actor !== undefined) {
+      const result = resultOf(actor);
+      supervisor.send({ type: 'stop', uuid });
+      const { status, stored } = await result;
+      if (!stored) throw new Error('the outcome of the command could not be stored');
+      return status;
+    }
+    const status = await reader.statusOf(uuid);
+    if (status === null) throw new CommandNotFound();
+    if (status === 'QUEUED' || status === 'EXECUTING') throw new CommandElsewhere();
+    return status;
   }
 
   return {
@@ -111,15 +118,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     },
 
     async stop(uuid) {
-      const result = await stopActor(uuid);
-      if (result !== null && !result.stored) throw new Error('the outcome of the command could not be stored');
-      const status: Status | null = result?.status ?? (await reader.statusOf(uuid));
-      if (status === null) throw new CommandNotFound();
+      const status = await stopAndLook(uuid);
       if (status !== 'STOPPED') throw new CommandEnded(status);
     },
 
     async remove(uuid) {
-      await stopActor(uuid);
+      await stopAndLook(uuid);
       if (!(await journal.remove(uuid))) throw new CommandNotFound();
     },
 

@@ -49,7 +49,7 @@ t.test(
 
 t.test('two servers that start at once on one empty database both work', async (t) => {
   const DATABASE_URL = await createDatabase(t, 'template0');
-  const servers = await Promise.all([startServer(t, { DATABASE_URL }), startServer(t, { DATABASE_URL })]);
+  const servers = await Promise.all([startServer(t, { DATABASE_URL }), startServer(t, { DATABASE_URL })] as const);
   for (const server of servers) {
     const { body } = await server.request('POST', '/api/v1/commands', { script: 'echo mine' });
     await until('it ended', async () => {
@@ -57,6 +57,15 @@ t.test('two servers that start at once on one empty database both work', async (
       return command.status === 'EXECUTED';
     });
   }
+  await t.test('each runs its own commands: the other one neither stops nor deletes them', async (t) => {
+    const [one, other] = servers;
+    const { body } = await one.request('POST', '/api/v1/commands', { script: 'sleep 1000' });
+    for (const method of ['PATCH', 'DELETE']) {
+      const answer = await other.request(method, `/api/v1/commands/${body.uuid}`);
+      t.match(answer, { status: 409, body: { code: 'COMMAND_ELSEWHERE' } });
+    }
+    t.equal((await one.request('DELETE', `/api/v1/commands/${body.uuid}`)).status, 204);
+  });
 });
 
 t.test('what prevents a start is told in one line, without a stack', async (t) => {
