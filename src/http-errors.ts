@@ -1,6 +1,8 @@
 /** Turns whatever goes wrong with a request into `{error, code}`; never lets SQL or a stack out. */
 
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { finished } from 'node:stream/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { DomainError, StorageUnavailable } from './errors.ts';
@@ -52,11 +54,26 @@ export function registerErrorAnswers(app: FastifyInstance, { isStorageError }: E
   app.setNotFoundHandler((_, reply) =>
     send(reply, { statusCode: 404, error: 'there is nothing at this URL', code: 'NOT_FOUND' }),
   );
-  app.setErrorHandler((error: FastifyError, request: FastifyRequest, reply) => {
+  app.setErrorHandler(async (error: FastifyError, request: FastifyRequest, reply) => {
+    await discardBody(request.raw);
     const answer = answerTo(isStorageError(error) ? new StorageUnavailable() : error);
     if (answer.statusCode >= 500) request.log.error({ err: error }, 'a request failed');
     return send(reply, answer);
   });
+}
+
+/** How long we read on in a body that is refused, in ms. */
+const DISCARD_MS = 10_000;
+
+/**
+ * Reads a refused body to its end and forgets it. Answered earlier, a client that is still sending meets a closed
+ * connection, and most then report a broken pipe and never show the answer that says what was wrong.
+ */
+async function discardBody(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  request.resume();
+  // Who takes longer, or goes away, is answered as it goes.
+  await finished(request, { signal: AbortSignal.timeout(DISCARD_MS) }).catch(() => {});
 }
 
 /** Answers what never became a request, on the bare socket. */
