@@ -72,6 +72,8 @@ function uuidOf(params: { uuid: string }): string {
 const locationHeader = { Location: { type: 'string', format: 'uri-reference', description: 'Where to look at it' } };
 
 const unavailable = '`STORAGE_UNAVAILABLE`: the database does not answer.';
+const elsewhere = '`COMMAND_ELSEWHERE`: it waits or runs under another server on the same database.';
+
 const notFound = {
   404: '`COMMAND_NOT_FOUND`: there is no command with this uuid, or it is not a uuid.',
   503: unavailable,
@@ -159,7 +161,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         params: Params,
         response: {
           200: Stopped.describe('It is STOPPED, now or since earlier.'),
-          ...errors({ ...notFound, 409: '`COMMAND_ENDED`: it had already ended by itself.' }),
+          ...errors({ ...notFound, 409: `\`COMMAND_ENDED\`: it had already ended by itself. ${elsewhere}` }),
         },
       },
     },
@@ -178,7 +180,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: 'Delete a command and its output',
         description: 'A command that waits or runs is stopped first.',
         params: Params,
-        response: { 204: z.undefined().describe('Deleted'), ...errors(notFound) },
+        response: { 204: z.undefined().describe('Deleted'), ...errors({ ...notFound, 409: elsewhere }) },
       },
     },
     async ({ params }, reply) => {
