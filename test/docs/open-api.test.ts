@@ -66,7 +66,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /api/v1/commands': ['200', '400', '503'],
     'GET /api/v1/commands/{uuid}': ['200', '404', '503'],
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
-    'DELETE /api/v1/commands/{uuid}': ['204', '404', '503'],
+    'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
     'GET /manage/health': ['200'],
   });
 });
