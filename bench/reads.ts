@@ -85,7 +85,7 @@ async function startBareApp(run: Run, databaseUrl: string): Promise<string> {
 async function fillUp(db: Client, total: number): Promise<void> {
   await db.query(
     `WITH made AS (
-       SELECT n, CASE WHEN n % 1000 = 0 THEN 'STOPPED' WHEN n % 20 = 0 THEN 'FAILED' ELSE 'EXECUTED' END AS status
+       SELECT n, CASE WHEN n % 100 = 0 THEN 'STOPPED' WHEN n % 20 = 0 THEN 'FAILED' ELSE 'EXECUTED' END AS status
        FROM generate_series((SELECT count(*) FROM commands) + 1, $1::bigint) n
      ), stored AS (
        INSERT INTO commands (command_uuid, description, script, durable, status, reason, exit_code, created_at,
