@@ -137,12 +137,13 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Takes note of new output: called by the buffers. */
   wrote(buffer: OutputBuffer, byteCount: number): void {
     this.#bytes += byteCount;
-    if (buffer.durable) {
-      this.#dirty.add(buffer);
-      this.#flushSoon();
-    } else if (buffer.pendingBytes >= WINDOW_BYTES) {
+    // A loud durable command is not kept waiting: it prints on while the first half of its window is committed.
+    if (buffer.pendingBytes >= (buffer.durable ? WINDOW_BYTES / 2 : WINDOW_BYTES)) {
       this.#dirty.add(buffer);
       this.#flushNow();
+    } else if (buffer.durable) {
+      this.#dirty.add(buffer);
+      this.#flushSoon();
     }
     if (this.#bytes >= ROOM_BYTES / 2) this.#relieve();
   }

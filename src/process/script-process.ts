@@ -10,7 +10,7 @@
  * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait.
  * - `ended` does not wait for ever on a pipe that a process outside the tree holds.
  */
-import { rm, writeFile } from 'node:fs/promises';
+import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -65,7 +65,7 @@ export class ScriptProcess implements RunningProcess {
     this.#file = scriptFile(setup.scriptsDir, spec.uuid);
     const started = Promise.withResolvers<number | null>();
     this.started = started.promise;
-    this.ended = this.#run(started.resolve).finally(() => rm(this.#file, { force: true }).catch(() => {}));
+    this.ended = this.#run(started.resolve).finally(() => unlink(this.#file).catch(() => {}));
   }
 
   terminate(): void {
@@ -115,10 +115,10 @@ export class ScriptProcess implements RunningProcess {
     const stop = new Promise<void>((resolve) => {
       this.#onStop = resolve;
     });
-    const timer = new AbortController();
-    const drained = delay(DRAIN_MS, undefined, { signal: timer.signal }).catch(() => {});
-    if (!this.#stopWanted()) await Promise.race([pipes.closed, drained, stop]);
-    timer.abort();
+    const drained = Promise.withResolvers<void>();
+    const timer = setTimeout(drained.resolve, DRAIN_MS);
+    if (!this.#stopWanted()) await Promise.race([pipes.closed, drained.promise, stop]);
+    clearTimeout(timer);
     if (!this.#stopWanted() && pipes.areClosed) {
       // The common case, in one system call: whatever the script left in the background of its group ends with it.
       this.#signalGroup('SIGKILL');
