@@ -83,19 +83,21 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
+    let startedAt = 0;
     try {
       // By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it.
       await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
       if (this.#wanted !== 'run') return { end: { kind: 'not_started' }, durationMs: null };
       const { spawner, bash, workDir, env } = this.#setup;
       const options = { cwd: workDir, env: markedEnvironment(env, this.#spec.uuid) };
+      startedAt = performance.now();
       this.#child = await spawner.spawn(bash, [this.#file], options);
     } catch (error) {
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };
     } finally {
       started(this.#child?.pid ?? null);
     }
-    return this.#follow(this.#child, performance.now());
+    return this.#follow(this.#child, startedAt);
   }
 
   async #follow(child: Child, startedAt: number): RunningProcess['ended'] {
