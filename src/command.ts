@@ -46,7 +46,9 @@ export type ProcessEnd =
   /** bash could not be started; `message` says why, for the client. */
   | { kind: 'spawn_error'; message: string }
   /** Stopped before bash was started. */
-  | { kind: 'not_started' };
+  | { kind: 'not_started' }
+  /** Whoever owned it is gone; what lived of it is dead, and how bash ended nobody knows. */
+  | { kind: 'lost' };
 
 /** How a command ended, in one shape, whatever the cause. */
 export interface Outcome {
@@ -67,6 +69,8 @@ export interface CommandRecord {
   uuid: string;
   description: string;
   script: string;
+  /** Whether `script` is only the beginning. */
+  scriptPreview: boolean;
   status: Status;
   durable: boolean;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
@@ -93,8 +97,8 @@ export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, duratio
   const exitCode = end.kind === 'exited' ? end.exitCode : null;
   const signal = end.kind === 'signalled' ? end.signal : null;
   const base = { exitCode, signal, error: null, durationMs };
-  if (stoppedBy === 'timeout') return { ...base, status: 'FAILED', reason: 'timeout' };
-  if (stoppedBy !== null) return { ...base, status: 'STOPPED', reason: stoppedBy };
+  if (end.kind !== 'lost' && stoppedBy === 'timeout') return { ...base, status: 'FAILED', reason: 'timeout' };
+  if (end.kind !== 'lost' && stoppedBy !== null) return { ...base, status: 'STOPPED', reason: stoppedBy };
   switch (end.kind) {
     case 'exited':
       return { ...base, status: end.exitCode === 0 ? 'EXECUTED' : 'FAILED', reason: 'exit' };
@@ -102,6 +106,8 @@ export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, duratio
       return { ...base, status: 'FAILED', reason: 'signal' };
     case 'spawn_error':
       return { ...base, status: 'FAILED', reason: 'spawn_error', error: end.message };
+    case 'lost':
+      return { ...base, status: 'FAILED', reason: 'lost', error: 'the launcher ended while the command ran' };
     case 'not_started':
       return { ...base, status: 'FAILED', reason: 'lost', error: 'the command was no longer stored as waiting' };
     default:

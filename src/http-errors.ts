@@ -44,6 +44,15 @@ export class InvalidJson extends DomainError {
   readonly statusCode = 400;
 }
 
+/** The body is compressed, or in another character set. */
+export class UnsupportedEncoding extends DomainError {
+  readonly code = 'UNSUPPORTED_MEDIA_TYPE';
+  readonly statusCode = 415;
+  constructor() {
+    super('the body must be sent as it is, in UTF-8');
+  }
+}
+
 export interface ErrorOptions {
   /** Whether an error of the database is one that may pass: then the client is told to try again. */
   isStorageError: (error: unknown) => boolean;

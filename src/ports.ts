@@ -1,5 +1,14 @@
 /** The seams between the actors and the world. Adapters in `process/` and `persistence/` implement them. */
-import type { CommandRecord, CommandRequest, NewCommand, Outcome, ProcessEnd, Status, Stream } from './command.ts';
+import type {
+  CommandRecord,
+  CommandRequest,
+  NewCommand,
+  Outcome,
+  ProcessEnd,
+  Status,
+  StopReason,
+  Stream,
+} from './command.ts';
 
 /** Takes the output of one command, in the order in which it comes. */
 export interface OutputSink {
@@ -9,8 +18,12 @@ export interface OutputSink {
    * what it still writes meanwhile is kept all the same.
    */
   write(stream: Stream, bytes: Uint8Array): boolean;
+  /** Says that whoever prints waits until what was written is committed. */
+  full(): void;
   /** Called each time there is room again after a refusal. */
   onDrain: () => void;
+  /** Called when bytes are committed: all that come before `upTo` in the whole output. */
+  onCommitted: (upTo: number) => void;
 }
 
 /** What a runner needs to run a command. */
@@ -28,15 +41,35 @@ export interface RunningProcess {
    * Never rejects.
    */
   readonly ended: Promise<{ end: ProcessEnd; durationMs: number | null }>;
-  /** Asks the process group to end (SIGTERM). From now on `ended` waits for the whole tree. */
-  terminate(): void;
+  /**
+   * Asks the process group to end (SIGTERM). From now on `ended` waits for the whole tree.
+   * Whoever calls this calls `kill` after `graceMs`; a runner that outlives the server does it alone if need be.
+   */
+  terminate(by: StopReason, graceMs: number): void;
   /** Ends the whole process tree (SIGKILL), repeatedly until nothing of it is left. */
   kill(): void;
 }
 
+/** A script that was there before this server. */
+export interface LivingScript {
+  /** Who ended it, once somebody did. */
+  stoppedBy: StopReason | null;
+  /** How long it has been running, in ms. */
+  elapsedMs: number;
+}
+
 /** Runs bash scripts, each in a session and process group of its own. */
 export interface ProcessRunner {
+  /** How it runs them, for the log. */
+  readonly description: string;
+  /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
+  readonly living: ReadonlyMap<string, LivingScript>;
+  /** Starts a script; one with this uuid that is there already is attached to instead. */
   start(spec: ProcessSpec, output: OutputSink): RunningProcess;
+  /** Goes on with a script that is there already, from this byte of its output on. */
+  attach(uuid: string, from: number, output: OutputSink): RunningProcess;
+  /** Drops a script whose outcome is stored, or that nobody wants any more. */
+  forget(uuid: string): void;
   /**
    * Kills what an earlier, crashed server left running of these commands, and resolves when nothing of them lives.
    * @returns how many processes were killed.
@@ -53,8 +86,8 @@ export interface Journal {
   insert(command: NewCommand): Promise<void>;
   /** Marks a command `EXECUTING`. @returns its script, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<string | null>;
-  /** Opens the output of a command. */
-  openOutput(uuid: string, durable: boolean): OutputSink;
+  /** Opens the output of a command; its first `storedBytes` are stored already. */
+  openOutput(uuid: string, durable: boolean, storedBytes?: number): OutputSink;
   /** Stores the outcome of a command, together with or after the last of its output. */
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void>;
   /** Deletes a command and its output. @returns whether it was there. */

@@ -10,6 +10,7 @@ import { buildApp } from './app.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { Claim } from './persistence/claim.ts';
+import { clockOffset } from './persistence/commands.ts';
 import { type EmbeddedPostgres, startEmbedded } from './persistence/embedded.ts';
 import { BatchJournal } from './persistence/journal.ts';
 import { migrate } from './persistence/migrate.ts';
@@ -17,15 +18,22 @@ import { isUnavailable, openPool } from './persistence/pool.ts';
 import { createReader } from './persistence/reader.ts';
 import { recover } from './persistence/recovery.ts';
 import { createInProcessRunner } from './process/in-process.ts';
+import { connectLauncher, type LauncherOptions } from './process/through-launcher.ts';
 import { onShutdownSignals, SHUTDOWN_SIGNALS } from './signals.ts';
 
+/** How a server ends: with all that runs, or leaving the scripts to the next server of its launcher. */
+type Ending = 'shut down' | 'hand over';
+
 /** What was started and has to be closed, the last one first. */
-type Closers = (() => Promise<void>)[];
+type Closers = ((ending: Ending) => Promise<void> | void)[];
 
 /** Of the time a shutdown may take, the part that scripts get to end by themselves. */
 const SHUTDOWN_GRACE_SHARE = 0.5;
 /** How long open connections may take to end once nothing runs any more, in ms. */
 const CONNECTIONS_MS = 1000;
+
+/** The descriptor of the connection to the launcher, which gives it as the argument; without it scripts run in here. */
+const linkFd = process.argv[2] === undefined ? undefined : Number(process.argv[2]);
 
 async function main(): Promise<void> {
   const config = loadConfig();
@@ -33,6 +41,8 @@ async function main(): Promise<void> {
   const log = pino({ level: config.logLevel }, pino.destination(2));
   const closers: Closers = [];
   let starting: Promise<void> | undefined;
+  let ending: Ending = 'shut down';
+  let launcherLost = false;
 
   const grace = closeWithGrace(
     {
@@ -45,11 +55,15 @@ async function main(): Promise<void> {
       if (err !== undefined) log.fatal({ err }, 'ending after an error that nobody handled');
       // A signal may come while we start: what is under way has to be there before it can be closed.
       await starting?.catch(() => {});
-      for (const close of closers.reverse()) await close();
-      log.info('ended');
+      await closeAll(closers, ending, log);
+      log.info({ ending }, 'ended');
+      if (launcherLost) throw new Error('the launcher is gone');
     },
   );
+  // The end of the terminal reaches us too, but there it is for the launcher to say what it means.
+  if (linkFd !== undefined) process.on('SIGHUP', () => {});
   onShutdownSignals(
+    linkFd === undefined ? SHUTDOWN_SIGNALS : ['SIGINT', 'SIGTERM'],
     (signal) => {
       log.info({ signal }, 'shutting down');
       grace.close();
@@ -60,28 +74,54 @@ async function main(): Promise<void> {
     },
   );
 
-  starting = start(config, log, closers);
+  starting = start(config, log, closers, {
+    onHandOver() {
+      log.info('another server takes over');
+      ending = 'hand over';
+      grace.close();
+    },
+    onLost() {
+      log.fatal('the launcher is gone; its scripts are being killed');
+      launcherLost = true;
+      grace.close();
+    },
+  });
   try {
     await starting;
   } catch (error) {
     if (!(error instanceof StartupError)) throw error;
-    for (const close of closers.reverse()) await close().catch(() => {});
+    await closeAll(closers, ending, log);
     fail(error);
   }
 }
 
-async function start(config: Config, log: Logger, closers: Closers): Promise<void> {
+/** Closes what was started, once, the last one first; one that fails does not keep the others open. */
+async function closeAll(closers: Closers, ending: Ending, log: Logger): Promise<void> {
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close(ending);
+    } catch (err) {
+      log.error({ err }, 'something could not be closed');
+    }
+  }
+}
+
+type LauncherEvents = Pick<LauncherOptions, 'onHandOver' | 'onLost'>;
+
+async function start(config: Config, log: Logger, closers: Closers, events: LauncherEvents): Promise<void> {
   await assertPortFree(config.host, config.port);
-  const runner = await createInProcessRunner(config);
+  const launcher = linkFd === undefined ? undefined : await connectLauncher({ ...config, ...events, fd: linkFd });
+  if (launcher !== undefined) closers.push(() => launcher.close());
+  const runner = launcher ?? (await createInProcessRunner(config));
   const database = await openDatabase(config);
   const { url } = database;
-  const claim = await Claim.take(url);
+  const claim = await Claim.take(url, launcher?.owner, database.embedded?.start);
   if (database.embedded !== undefined && !(await claim.takeFolder())) {
     throw new StartupError(`another shellvisor works with the data folder ${config.dataDir}`);
   }
-  closers.push(async () => {
+  closers.push(async (ending) => {
     await claim.close();
-    await database.embedded?.stop();
+    if (ending === 'shut down') await database.embedded?.stop();
   });
   await migrate(url);
 
@@ -93,13 +133,15 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<voi
   });
   const journal = new BatchJournal({
     pool: journalPool,
+    deletePool: pool,
+    clockOffsetMs: await clockOffset(journalPool),
     owner: claim.owner,
     onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
     onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
   });
   closers.push(() => journal.idle());
 
-  const recovered = await recover(journalPool, claim, runner.killLeftovers);
+  const recovered = await recover(journalPool, claim, runner);
   const reader = createReader(pool);
   const commander = createCommandSystem({
     ...config,
@@ -113,14 +155,18 @@ async function start(config: Config, log: Logger, closers: Closers): Promise<voi
   const app = await buildApp({ commander, reader, isStorageError: isUnavailable, logger: log });
   closers.push(() => closeApp(app));
   // Closed first: clients are answered to the end, and what runs is stopped while they still can be.
-  closers.push(() => commander.drain());
-  commander.admit(recovered.queued);
+  closers.push((ending) => (ending === 'shut down' ? commander.drain() : undefined));
 
   const address = await app.listen({ host: config.host, port: config.port }).catch((error) => {
     throw cannotListen(config.host, config.port, error);
   });
-  const { queued, ...rest } = recovered;
-  log.info({ address, spawner: runner.spawner, queued: queued.length, ...rest }, 'listening');
+  // Not before: a server that can't listen must not have started anything.
+  commander.readmit(recovered.living);
+  commander.admit(recovered.queued);
+  const { queued, living, lost, killed } = recovered;
+  const found = { queued: queued.length, living: living.length, lost, killed };
+  log.info({ address, scripts: runner.description, ...found }, 'listening');
+  launcher?.ready();
   process.stdout.write(banner(address, database.where, config.dataDir));
 }
 

@@ -6,13 +6,15 @@
  */
 const SAME_SIGNAL_MS = 500;
 
+/** What ends a server gracefully; SIGHUP comes when its terminal is closed. */
 export const SHUTDOWN_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Calls `first` at the first SIGINT, SIGTERM or SIGHUP (the terminal was closed) and `second` at the first that comes clearly later.
+ * Calls `first` at the first of some signals and `second` at the first that comes clearly later.
  * @param now a clock in ms, for tests.
  */
 export function onShutdownSignals(
+  names: readonly NodeJS.Signals[],
   first: (name: NodeJS.Signals) => void,
   second: (name: NodeJS.Signals) => void,
   now: () => number = () => performance.now(),
@@ -26,5 +28,5 @@ export function onShutdownSignals(
       second(name);
     }
   };
-  for (const name of SHUTDOWN_SIGNALS) process.on(name, handle);
+  for (const name of names) process.on(name, handle);
 }

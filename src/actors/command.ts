@@ -21,15 +21,29 @@ export interface CommandInput {
   timeoutMs: number | undefined;
 }
 
+/** Where to go on with a script that outlived the server. */
+export interface Resumption {
+  /** How much of its output is stored. */
+  storedBytes: number;
+  /** How long it has been running, in ms. */
+  elapsedMs: number;
+}
+
 export interface CommandContext extends CommandInput {
   /** Who ended it, once somebody did. */
   stoppedBy: StopReason | null;
   pid: number | null;
+  /** Set when the script was there before this actor. */
+  storedBytes: number | null;
   outcome: Outcome | null;
 }
 
-/** `start`: a slot is free. `stop`: a client or the shutdown wants it to end. */
-export type CommandEvent = { type: 'start' } | { type: 'stop'; reason: Exclude<StopReason, 'timeout'> } | ProcessEvent;
+/** `start`: a slot is free. `resume`: its script lives already. `stop`: somebody wants it to end. */
+export type CommandEvent =
+  | { type: 'start' }
+  | ({ type: 'resume' } & Resumption)
+  | { type: 'stop'; reason: StopReason }
+  | ProcessEvent;
 
 /** What the actor leaves behind. `stored` is false when the outcome could not be written. */
 export interface CommandResult {
@@ -44,6 +58,10 @@ export interface StoreInput {
 }
 
 const notStarted: ProcessEnd = { kind: 'not_started' };
+
+function graceOf({ stoppedBy, stopGraceMs, shutdownGraceMs }: CommandContext): number {
+  return stoppedBy === 'shutdown' ? shutdownGraceMs : stopGraceMs;
+}
 
 function notProvided(name: string): never {
   throw new Error(`${name} was not provided to the command machine`);
@@ -66,7 +84,7 @@ export const commandMachine = setup({
     store: fromPromise<void, StoreInput>(() => notProvided('store')),
   },
   delays: {
-    grace: ({ context }) => (context.stoppedBy === 'shutdown' ? context.shutdownGraceMs : context.stopGraceMs),
+    grace: ({ context }) => graceOf(context),
     // Without a timeout the guard stops it; no timer of Node waits longer than this, and a longer one fires at once.
     timeout: ({ context }) => context.timeoutMs ?? 2_147_483_647,
   },
@@ -76,6 +94,11 @@ export const commandMachine = setup({
     isStopped: ({ context }) => context.outcome?.status === 'STOPPED',
   },
   actions: {
+    /** The time it may run goes on from where it was. */
+    recordResumption: assign(({ context }, { storedBytes, elapsedMs }: Resumption) => ({
+      storedBytes,
+      timeoutMs: context.timeoutMs === undefined ? undefined : Math.max(0, context.timeoutMs - elapsedMs),
+    })),
     recordPid: assign({ pid: (_, params: { pid: number | null }) => params.pid }),
     recordStop: assign({ stoppedBy: (_, params: { reason: StopReason }) => params.reason }),
     recordOutcome: assign({
@@ -84,7 +107,14 @@ export const commandMachine = setup({
     }),
     forgetOutcome: assign({ outcome: null }),
     /** SIGTERM to the process group. */
-    terminate: sendTo('process', { type: 'terminate' } satisfies ProcessCommand),
+    terminate: sendTo(
+      'process',
+      ({ context }): ProcessCommand => ({
+        type: 'terminate',
+        by: context.stoppedBy ?? 'stop',
+        graceMs: graceOf(context),
+      }),
+    ),
     /** SIGKILL to the whole process tree. */
     kill: sendTo('process', { type: 'kill' } satisfies ProcessCommand),
     /** Gives the slot back to the supervisor. */
@@ -94,12 +124,16 @@ export const commandMachine = setup({
   },
 }).createMachine({
   id: 'command',
-  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, outcome: null }),
+  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, storedBytes: null, outcome: null }),
   initial: 'queued',
   states: {
     queued: {
       on: {
         start: 'executing',
+        resume: {
+          target: 'executing.attaching',
+          actions: { type: 'recordResumption', params: ({ event }) => event },
+        },
         stop: {
           target: 'storing',
           actions: [
@@ -114,7 +148,11 @@ export const commandMachine = setup({
       invoke: {
         id: 'process',
         src: 'process',
-        input: ({ context }) => ({ uuid: context.uuid, durable: context.durable }),
+        input: ({ context }) => ({
+          uuid: context.uuid,
+          durable: context.durable,
+          storedBytes: context.storedBytes,
+        }),
       },
       exit: 'releaseSlot',
       on: {
@@ -129,6 +167,18 @@ export const commandMachine = setup({
       initial: 'starting',
       states: {
         starting: {
+          on: {
+            'process.started': {
+              target: 'running',
+              actions: { type: 'recordPid', params: ({ event }) => ({ pid: event.pid }) },
+            },
+            stop: {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            },
+          },
+        },
+        attaching: {
           on: {
             'process.started': {
               target: 'running',

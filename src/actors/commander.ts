@@ -6,7 +6,7 @@ import { CommandElsewhere, CommandEnded, CommandNotFound, Draining, QueueFull } 
 import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
-import { type Admission, type CommandActor, supervisorMachine } from './supervisor.ts';
+import { type Admission, type CommandActor, type Readmission, supervisorMachine } from './supervisor.ts';
 
 export interface CommanderOptions {
   journal: Journal;
@@ -27,6 +27,8 @@ export interface CommanderOptions {
 export interface CommandSystem extends Commander {
   /** Admits commands that are stored as `QUEUED` already, in this order. */
   admit(commands: Iterable<Admission>): void;
+  /** Goes on with commands whose scripts outlived the server before this one. */
+  readmit(commands: Iterable<Readmission>): void;
   /** Takes nothing new, stops what executes, and resolves when all of that is stored. */
   drain(): Promise<void>;
 }
@@ -37,7 +39,10 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   const commandLogic = commandMachine.provide({
     actors: {
       process: createProcessLogic(journal, options.runner),
-      store: fromPromise<void, StoreInput>(({ input }) => journal.finish(input.uuid, input.outcome, new Date())),
+      store: fromPromise<void, StoreInput>(async ({ input }) => {
+        await journal.finish(input.uuid, input.outcome, new Date());
+        options.runner.forget(input.uuid);
+      }),
     },
     actions: {
       releaseSlot: sendParent(({ context }) => ({ type: 'slot.released', uuid: context.uuid })),
@@ -129,6 +134,10 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
     admit(admissions) {
       for (const admission of admissions) supervisor.send({ type: 'admit', ...admission });
+    },
+
+    readmit(readmissions) {
+      for (const readmission of readmissions) supervisor.send({ type: 'readmit', ...readmission });
     },
 
     async drain() {

@@ -3,11 +3,11 @@
  * bash and tells the command actor what becomes of it. Output goes from the runner to the journal, not through here.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd } from '../command.ts';
+import type { ProcessEnd, StopReason } from '../command.ts';
 import type { Journal, ProcessRunner, RunningProcess } from '../ports.ts';
 
 /** What the command actor tells its process. */
-export type ProcessCommand = { type: 'terminate' } | { type: 'kill' };
+export type ProcessCommand = { type: 'terminate'; by: StopReason; graceMs: number } | { type: 'kill' };
 
 /** What the process tells its command actor. */
 export type ProcessEvent =
@@ -17,6 +17,8 @@ export type ProcessEvent =
 export interface ProcessInput {
   uuid: string;
   durable: boolean;
+  /** The script is there already, and this many bytes of its output are stored; null: it has to be started. */
+  storedBytes: number | null;
 }
 
 /** Makes the logic from the ports it works through. */
@@ -27,14 +29,22 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
     receive((command) => {
       stopped = true;
       if (command.type === 'kill') running?.kill();
-      else running?.terminate();
+      else running?.terminate(command.by, command.graceMs);
     });
 
     const run = async (): Promise<ProcessEvent> => {
+      const { uuid, durable, storedBytes } = input;
+      if (storedBytes !== null) {
+        running = runner.attach(uuid, storedBytes, journal.openOutput(uuid, durable, storedBytes));
+        return follow(running);
+      }
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
-      const script = await journal.begin(input.uuid, now());
+      const script = await journal.begin(uuid, now());
       if (script === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      running = runner.start({ uuid: input.uuid, script }, journal.openOutput(input.uuid, input.durable));
+      running = runner.start({ uuid, script }, journal.openOutput(uuid, durable));
+      return follow(running);
+    };
+    const follow = async (running: RunningProcess): Promise<ProcessEvent> => {
       const pid = await running.started;
       if (pid !== null) sendBack({ type: 'process.started', pid } satisfies ProcessEvent);
       return { type: 'process.ended', ...(await running.ended) };

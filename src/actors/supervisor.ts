@@ -14,7 +14,8 @@
  * 0.03 ms at any number, and its done events still reach this machine.
  */
 import { type ActorRefFrom, createActor, type DoneActorEvent, type ErrorActorEvent, raise, setup } from 'xstate';
-import type { CommandInput, CommandResult, commandMachine } from './command.ts';
+import type { StopReason } from '../command.ts';
+import type { CommandInput, CommandResult, commandMachine, Resumption } from './command.ts';
 import { Fifo } from './fifo.ts';
 
 export type CommandActor = ActorRefFrom<typeof commandMachine>;
@@ -41,9 +42,17 @@ export interface Admission {
   durable: boolean;
 }
 
+/** A command whose script outlived the server before this one. */
+export interface Readmission extends Admission, Resumption {
+  /** Who was ending it meanwhile, if anyone. */
+  stoppedBy: StopReason | null;
+}
+
 export type SupervisorEvent =
   /** A stored command is to be run. */
   | ({ type: 'admit' } & Admission)
+  /** A command that executes already is to be followed. */
+  | ({ type: 'readmit' } & Readmission)
   | { type: 'stop'; uuid: string }
   /** A command actor has left `executing`. */
   | { type: 'slot.released'; uuid: string }
@@ -61,12 +70,21 @@ export const supervisorMachine = setup({
     isDrained: ({ context }) => context.commands.size === context.waiting.size,
   },
   actions: {
-    spawnCommand: ({ context, self }, { uuid, durable }: Admission) => {
+    createCommand: ({ context, self }, { uuid, durable }: Admission) => {
       const input = { uuid, durable, ...context.limits };
       const actor = createActor(context.commandLogic, { parent: self, id: uuid, input });
       context.commands.set(uuid, actor);
-      context.waiting.push(uuid);
       actor.start();
+    },
+    enqueue: ({ context }, { uuid }: { uuid: string }) => {
+      context.waiting.push(uuid);
+    },
+    /** It holds a slot already, so it takes one, even beyond `maxParallel`. */
+    resumeCommand: ({ context }, { uuid, storedBytes, elapsedMs, stoppedBy }: Readmission) => {
+      context.executing.add(uuid);
+      const actor = context.commands.get(uuid);
+      actor?.send({ type: 'resume', storedBytes, elapsedMs });
+      if (stoppedBy !== null) actor?.send({ type: 'stop', reason: stoppedBy });
     },
     startWaiting: ({ context }) => {
       while (context.executing.size < context.maxParallel) {
@@ -116,7 +134,19 @@ export const supervisorMachine = setup({
   states: {
     accepting: {
       on: {
-        admit: { actions: [{ type: 'spawnCommand', params: ({ event }) => event }, 'startWaiting'] },
+        admit: {
+          actions: [
+            { type: 'createCommand', params: ({ event }) => event },
+            { type: 'enqueue', params: ({ event }) => event },
+            'startWaiting',
+          ],
+        },
+        readmit: {
+          actions: [
+            { type: 'createCommand', params: ({ event }) => event },
+            { type: 'resumeCommand', params: ({ event }) => event },
+          ],
+        },
         'slot.released': {
           actions: [{ type: 'releaseSlot', params: ({ event }) => ({ uuid: event.uuid }) }, 'startWaiting'],
         },

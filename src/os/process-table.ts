@@ -31,8 +31,12 @@ export class ProcessTable {
   readonly #entries: ProcessEntry[] = [];
   readonly #children = new Map<number, ProcessEntry[]>();
 
-  /** Looks at /proc now. */
+  /** Whether nothing was forked during the look, so that it saw every process. */
+  readonly isConclusive: boolean;
+
+  /** Looks at /proc now. @throws when it can't be read. */
   constructor() {
+    const forks = forkCount();
     for (const name of readdirSync('/proc')) {
       const pid = Number(name);
       if (!Number.isInteger(pid) || pid === process.pid) continue;
@@ -43,6 +47,7 @@ export class ProcessTable {
       if (siblings === undefined) this.#children.set(entry.ppid, [entry]);
       else siblings.push(entry);
     }
+    this.isConclusive = forks !== undefined && forks === forkCount();
   }
 
   /** The ids of all living processes of a tree. */
@@ -86,12 +91,13 @@ function markerIn(environment: string): string | undefined {
   return environment.slice(start + prefix.length, end === -1 ? undefined : end);
 }
 
-/** Processes end while we look; what can't be read doesn't live, or isn't ours to signal. */
+/** Processes end while we look, and some are not ours to look into; all else, such as EMFILE, is a look that failed. */
 function read(path: string): string | null {
   try {
     return readFileSync(path, 'latin1');
-  } catch {
-    return null;
+  } catch (error) {
+    if (/^(ENOENT|ESRCH|EACCES|EPERM)$/.test((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
   }
 }
 
@@ -111,6 +117,8 @@ let shared: Promise<ProcessTable> | undefined;
 
 /** First pause between two looks at /proc, in ms. */
 const LOOK_AGAIN_MS = 10;
+/** Pause after a look that failed, in ms. */
+const FAILED_LOOK_MS = 200;
 
 /** Takes a look that is shared by all who ask for one within the next few ms: under a mass stop there are hundreds. */
 export function lookAtProcesses(): Promise<ProcessTable> {
@@ -122,10 +130,11 @@ export function lookAtProcesses(): Promise<ProcessTable> {
 }
 
 /**
- * How many looks in a row must find nothing: /proc is not read in one instant, so a single one can miss a child that
- * is forked, while its parent dies, to a process id that the look has already passed.
+ * /proc is not read in one instant: a look can miss a process that forks, while its parent ends, to a number that the
+ * look has already passed. One during which nothing at all was forked on the machine is conclusive; of others, many in
+ * a row must find nothing.
  */
-const EMPTY_LOOKS = 2;
+const EMPTY_LOOKS = 8;
 
 /**
  * Waits until nothing of a tree lives. While `hard()` is true each look also kills what it finds.
@@ -136,9 +145,17 @@ export async function untilEmpty(tree: TreeId, hard: () => boolean): Promise<num
   let emptyLooks = 0;
   let pause = LOOK_AGAIN_MS;
   while (emptyLooks < EMPTY_LOOKS) {
-    const members = (await lookAtProcesses()).membersOf(tree);
+    let table: ProcessTable;
+    try {
+      table = await lookAtProcesses();
+    } catch {
+      // Out of descriptors or memory: not having seen anything says nothing. It passes, or an operator has to help.
+      await delay(FAILED_LOOK_MS);
+      continue;
+    }
+    const members = table.membersOf(tree);
     if (members.length === 0) {
-      emptyLooks++;
+      emptyLooks += table.isConclusive ? EMPTY_LOOKS : 1;
       continue;
     }
     emptyLooks = 0;
@@ -151,4 +168,9 @@ export async function untilEmpty(tree: TreeId, hard: () => boolean): Promise<num
     }
   }
   return killed.size;
+}
+
+/** How many processes were ever forked on this machine: `processes` in proc_stat(5). */
+function forkCount(): string | undefined {
+  return /^processes (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1];
 }

@@ -15,18 +15,32 @@ const FOLDER_LOCK = 0;
 
 export class Claim {
   /** The number that marks this server's commands. */
-  readonly owner = randomInt(1, 2 ** 31);
+  readonly owner: number;
   readonly #databaseUrl: string;
+  readonly #beforeConnect: () => Promise<void>;
+  /** What to take again when the connection was lost. */
+  readonly #held: Set<number>;
   #client: Client | undefined;
   #closed = false;
 
-  private constructor(databaseUrl: string) {
+  private constructor(databaseUrl: string, owner: number, beforeConnect: () => Promise<void>) {
+    this.owner = owner;
+    this.#held = new Set([owner]);
+    this.#beforeConnect = beforeConnect;
     this.#databaseUrl = databaseUrl;
   }
 
-  /** Connects and takes the lock. @throws when the database can't be reached. */
-  static async take(databaseUrl: string): Promise<Claim> {
-    const claim = new Claim(databaseUrl);
+  /**
+   * Connects and takes the lock; of a number that a server before this one had, as soon as PostgreSQL notices that it is
+   * gone. `beforeConnect` is called before each attempt, the later ones after a lost connection included.
+   * @throws when the database can't be reached.
+   */
+  static async take(
+    databaseUrl: string,
+    owner: number = randomInt(1, 2 ** 31),
+    beforeConnect: () => Promise<void> = async () => {},
+  ): Promise<Claim> {
+    const claim = new Claim(databaseUrl, owner, beforeConnect);
     await claim.#connect();
     return claim;
   }
@@ -43,7 +57,10 @@ export class Claim {
    */
   async takeFolder(): Promise<boolean> {
     for (let attempt = 0; attempt < 40; attempt++) {
-      if (await this.takeOver(FOLDER_LOCK)) return true;
+      if (await this.takeOver(FOLDER_LOCK)) {
+        this.#held.add(FOLDER_LOCK);
+        return true;
+      }
       await delay(50);
     }
     return false;
@@ -60,6 +77,7 @@ export class Claim {
   }
 
   async #connect(): Promise<void> {
+    await this.#beforeConnect();
     const client = new Client({
       connectionString: this.#databaseUrl,
       application_name: 'shellvisor claim',
@@ -70,7 +88,7 @@ export class Claim {
     client.on('error', () => {});
     try {
       await client.connect();
-      await client.query('SELECT pg_advisory_lock($1, $2)', [LOCK_SPACE, this.owner]);
+      for (const lock of this.#held) await client.query('SELECT pg_advisory_lock($1, $2)', [LOCK_SPACE, lock]);
     } catch (error) {
       await client.end().catch(() => {});
       throw error;

@@ -1,7 +1,15 @@
 /** All SQL on commands and their output, set-based: each statement serves a whole batch. */
 import { type CommonQueryMethods, sql } from 'slonik';
 import { z } from 'zod';
-import { type CommandRecord, type NewCommand, type Outcome, REASONS, STATUSES, type Stream } from '../command.ts';
+import {
+  type CommandRecord,
+  type NewCommand,
+  type Outcome,
+  REASONS,
+  SCRIPT_MAX_BYTES,
+  STATUSES,
+  type Stream,
+} from '../command.ts';
 import type { CommandFilter } from '../ports.ts';
 
 /** Where statements run: the pool, or a transaction of it. */
@@ -34,17 +42,53 @@ export interface OutputRow {
 
 const STREAM_NUMBER: Record<Stream, number> = { stdout: 1, stderr: 2 };
 
-/** Stores new commands as `QUEUED`; one that is stored already stays as it is. */
-export async function insertCommands(db: Connection, owner: number, commands: readonly NewCommand[]): Promise<void> {
-  const rows = commands.map((c) => [c.uuid, c.description, c.script, c.durable, c.createdAt.toISOString()]);
+/** How much output a command `c` has stored: where its last row ends. */
+const storedBytes = sql.fragment`coalesce(
+  (SELECT byte_offset + octet_length(data) FROM command_output
+   WHERE command_id = c.id ORDER BY byte_offset DESC LIMIT 1), 0)`;
+
+/** A new command, and when its client stops waiting for it. */
+export interface Insert {
+  command: NewCommand;
+  /** By the clock of the database, in ms since the epoch. */
+  deadline: number;
+}
+
+/**
+ * Stores new commands as `QUEUED`; one that is stored already stays as it is. One whose deadline has passed is not stored:
+ * its client was told so, and the statement may have lain in the queue of a database that did not answer.
+ * @returns the uuids of those that are stored.
+ */
+export async function insertCommands(
+  db: Connection,
+  owner: number,
+  inserts: readonly Insert[],
+): Promise<ReadonlySet<string>> {
+  const rows = inserts.map(({ command: c, deadline }) => [
+    c.uuid,
+    c.description,
+    c.script,
+    c.durable,
+    c.createdAt.toISOString(),
+    new Date(deadline).toISOString(),
+  ]);
+  const uuids = inserts.map(({ command }) => command.uuid);
   // ORDER BY: ids must follow the order of admission.
-  await db.query(none`
-    INSERT INTO commands (command_uuid, description, script, durable, created_at, owner)
-    SELECT n.command_uuid, n.description, n.script, n.durable, n.created_at, ${owner}
-    FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'timestamptz'])}
-      WITH ORDINALITY AS n (command_uuid, description, script, durable, created_at, place)
-    ORDER BY n.place
-    ON CONFLICT (command_uuid) DO NOTHING`);
+  const stored = await db.anyFirst(uuidOnly`
+    WITH inserted AS (
+      INSERT INTO commands (command_uuid, description, script, durable, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, created_at, deadline, place)
+      WHERE n.deadline > clock_timestamp()
+      ORDER BY n.place
+      ON CONFLICT (command_uuid) DO NOTHING
+      RETURNING command_uuid
+    )
+    SELECT command_uuid FROM inserted
+    UNION ALL
+    SELECT command_uuid FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')})`);
+  return new Set(stored);
 }
 
 /**
@@ -106,11 +150,18 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')`);
 }
 
-/** Deletes commands with their output. @returns the uuids of those that were there. */
-export async function deleteCommands(db: Connection, uuids: readonly string[]): Promise<Set<string>> {
-  const deleted = await db.anyFirst(uuidOnly`
-    DELETE FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')}) RETURNING command_uuid`);
-  return new Set(deleted);
+/** Deletes a command with its output. @returns whether it was there. */
+export async function deleteCommand(db: Connection, uuid: string): Promise<boolean> {
+  const deleted = await db.anyFirst(uuidOnly`DELETE FROM commands WHERE command_uuid = ${uuid} RETURNING command_uuid`);
+  return deleted.length > 0;
+}
+
+/** By how much the clock of the database is ahead of ours, in ms. */
+export async function clockOffset(db: Connection): Promise<number> {
+  const row = z.object({ now: z.number() });
+  const before = Date.now();
+  const [now = before] = await db.anyFirst(sql.type(row)`SELECT clock_timestamp() AS now`);
+  return now - (before + Date.now()) / 2;
 }
 
 /** The numbers of the other servers that commands wait for or run under. */
@@ -119,10 +170,20 @@ export async function otherOwners(db: Connection, owner: number): Promise<readon
     SELECT DISTINCT owner FROM commands WHERE status IN ('QUEUED', 'EXECUTING') AND owner <> ${owner}`);
 }
 
-/** The uuids of what an owner had running. */
-export async function executingOf(db: Connection, owner: number): Promise<readonly string[]> {
-  return db.anyFirst(uuidOnly`
-    SELECT command_uuid FROM commands WHERE owner = ${owner} AND status = 'EXECUTING'`);
+/** A command that executes, as far as the database knows. */
+export interface ExecutingCommand {
+  uuid: string;
+  durable: boolean;
+  storedBytes: number;
+}
+
+/** What an owner has running, oldest first. */
+export async function executingOf(db: Connection, owner: number): Promise<ExecutingCommand[]> {
+  const row = z.object({ command_uuid: z.string(), durable: z.boolean(), stored_bytes: z.number() });
+  const rows = await db.any(sql.type(row)`
+    SELECT command_uuid, durable, ${storedBytes} AS stored_bytes
+    FROM commands c WHERE owner = ${owner} AND status = 'EXECUTING' ORDER BY id`);
+  return rows.map((r) => ({ uuid: r.command_uuid, durable: r.durable, storedBytes: r.stored_bytes }));
 }
 
 /** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
@@ -146,16 +207,12 @@ export async function queuedOf(db: Connection, owner: number): Promise<{ uuid: s
   return rows.map((row) => ({ uuid: row.command_uuid, durable: row.durable }));
 }
 
-/** How much output a command `c` has stored: where its last row ends. */
-const storedBytes = sql.fragment`coalesce(
-  (SELECT byte_offset + octet_length(data) FROM command_output
-   WHERE command_id = c.id ORDER BY byte_offset DESC LIMIT 1), 0)`;
-
 const recordRow = z
   .object({
     command_uuid: z.string(),
     description: z.string(),
     script: z.string(),
+    script_preview: z.boolean(),
     durable: z.boolean(),
     status: z.enum(STATUSES),
     reason: z.enum(REASONS).nullable(),
@@ -178,6 +235,7 @@ const recordRow = z
       uuid: row.command_uuid,
       description: row.description,
       script: row.script,
+      scriptPreview: row.script_preview,
       status: row.status,
       durable: row.durable,
       output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview),
@@ -198,11 +256,14 @@ const recordRow = z
  * Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. Prepared under
  * `name`, one for each form of `page`: to parse and plan it takes twice as long as to run it.
  */
-const selectRecords = (name: string, page: ReturnType<typeof sql.fragment>, limit: number) => sql.prepared(
-  name,
-  recordRow,
-)`
-  SELECT c.command_uuid, c.description, c.script, c.durable, c.status, c.reason, c.exit_code, c.signal, c.error,
+const selectRecords = (
+  name: string,
+  page: ReturnType<typeof sql.fragment>,
+  limit: number,
+  scriptLimit: number,
+) => sql.prepared(name, recordRow)`
+  SELECT c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
+    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.status, c.reason, c.exit_code, c.signal, c.error,
     c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, printed.data, printed.streams,
     printed.lengths
   FROM (${page}) c
@@ -227,7 +288,7 @@ const selectRecords = (name: string, page: ReturnType<typeof sql.fragment>, limi
 /** Reads one command with at most `limit` bytes of its output. */
 export function selectCommand(db: Connection, uuid: string, limit: number): Promise<CommandRecord | null> {
   const page = sql.fragment`SELECT * FROM commands WHERE command_uuid = ${uuid}`;
-  return db.maybeOne(selectRecords('get_command', page, limit));
+  return db.maybeOne(selectRecords('get_command', page, limit, SCRIPT_MAX_BYTES));
 }
 
 /** Reads a page of commands, newest first, with at most `limit` bytes of output each. */
@@ -235,7 +296,7 @@ export function selectCommands(db: Connection, f: CommandFilter, limit: number):
   const where = f.status === undefined ? sql.fragment`` : sql.fragment`WHERE status = ${f.status}`;
   const page = sql.fragment`SELECT * FROM commands ${where} ORDER BY id DESC LIMIT ${f.limit} OFFSET ${f.offset}`;
   const name = f.status === undefined ? 'list_commands' : 'list_commands_of_status';
-  return db.any(selectRecords(name, page, limit));
+  return db.any(selectRecords(name, page, limit, limit));
 }
 
 export function selectStatus(db: Connection, uuid: string) {

@@ -15,6 +15,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -35,6 +36,8 @@ const run = promisify(execFile);
 export interface EmbeddedPostgres {
   /** Connection URL over its Unix socket. */
   url: string;
+  /** Starts it again if it has ended: nobody else would. */
+  start(): Promise<void>;
   /** Ends it; open connections are cut. */
   stop(): Promise<void>;
 }
@@ -60,8 +63,9 @@ export async function startEmbedded({ dataDir, settings = [] }: EmbeddedOptions)
   const account = await chooseAccount(dataDir, binaries.postgres);
   const pgCtl = (...args: string[]) =>
     runAs(account, binaries.pg_ctl, ['-D', dataDir, '-w', '-t', `${START_SECONDS}`, ...args]);
-  const fail = (what: string, error: Error): never => {
-    throw new StartupError(`the embedded PostgreSQL in ${dataDir} ${what}: ${firstLine(error.message)}`, {
+  const fail = (what: string, error: Error & { stderr?: string }): never => {
+    const reason = firstLine(error.stderr ?? '') || firstLine(error.message);
+    throw new StartupError(`the embedded PostgreSQL in ${dataDir} ${what}: ${reason}`, {
       cause: error,
     });
   };
@@ -69,16 +73,18 @@ export async function startEmbedded({ dataDir, settings = [] }: EmbeddedOptions)
   if (!existsSync(join(dataDir, 'PG_VERSION'))) {
     await initialise(dataDir, account, binaries.initdb).catch((error) => fail('could not be set up', error));
   }
-  let socketDir = runningSocketDir(dataDir);
-  if (socketDir === undefined) {
-    socketDir = await chooseSocketDir(dataDir, account);
+  const socketDir = runningSocketDir(dataDir) ?? (await chooseSocketDir(dataDir, account));
+  const start = async () => {
+    if (runningSocketDir(dataDir) !== undefined) return;
     writeFileSync(join(dataDir, 'pg_ident.conf'), identityMap(dataDir));
     const options = [`unix_socket_directories=${socketDir}`, ...settings].map((setting) => `-c "${setting}"`).join(' ');
     const log = join(dataDir, 'server.log');
     await pgCtl('-l', log, '-o', options, 'start').catch((error) => fail(`did not start (see ${log})`, error));
-  }
+  };
+  await start();
   return {
     url: `postgresql://${ROLE}@${encodeURIComponent(socketDir)}/postgres`,
+    start,
     async stop() {
       await pgCtl('-m', 'fast', 'stop');
       if (socketDir !== dataDir) await rm(socketDir, { recursive: true, force: true });
@@ -101,7 +107,7 @@ async function findBinaries(): Promise<Binaries> {
 
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path, { recursive: true, mode: 0o711 });
   } catch (error) {
     throw new StartupError(`the data folder can't be made: ${(error as Error).message}`, { cause: error });
   }
@@ -152,13 +158,24 @@ async function runAs(account: Account | undefined, file: string, args: string[])
   else if (!account.needsCapability) await run(file, args, { ...options, uid: account.uid, gid: account.gid });
   else {
     const ids = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
-    const capabilities = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
+    const capability = passingCapability();
+    const capabilities = [`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
     await run('setpriv', [...ids, ...capabilities, '--', file, ...args], options);
   }
 }
 
+/** The least capability that passes closed folders and that we have to give: containers tend to lack the first one. */
+function passingCapability(): string {
+  const bounding = /^CapBnd:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  // capabilities(7): CAP_DAC_READ_SEARCH is number 2.
+  return (BigInt(`0x${bounding}`) >> 2n) & 1n ? 'dac_read_search' : 'dac_override';
+}
+
 /** Fills the cluster beside its place and then moves it there, so that a start that is cut off leaves no half of one. */
 async function initialise(dataDir: string, account: Account | undefined, initdb: string): Promise<void> {
+  if (existsSync(dataDir) && readdirSync(dataDir).length > 0) {
+    throw new Error('the folder is neither empty nor a database');
+  }
   const fresh = `${dataDir}.new`;
   rmSync(fresh, { recursive: true, force: true });
   ownFolder(fresh, account);
@@ -167,7 +184,7 @@ async function initialise(dataDir: string, account: Account | undefined, initdb:
   await runAs(account, initdb, ['-D', fresh, '-U', ROLE, '-E', 'UTF8', ...locale]);
   writeFileSync(join(fresh, 'pg_hba.conf'), `local all all peer map=${ROLE}\n`);
   writeFileSync(join(fresh, 'postgresql.auto.conf'), "listen_addresses = ''\nunix_socket_permissions = 0700\n");
-  rmSync(dataDir, { recursive: true, force: true });
+  // Not over a folder with anything in it: rename(2) refuses that.
   renameSync(fresh, dataDir);
 }
 

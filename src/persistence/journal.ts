@@ -26,6 +26,8 @@ const GATHER_MS = 20;
 const ROOM_BYTES = 64 * 1024 * 1024;
 /** Most bytes (of output, and of scripts) that one batch carries. */
 const BATCH_BYTES = 8 * 1024 * 1024;
+/** Most rows of output that one batch carries: scripts that alternate between their streams make many small ones. */
+const BATCH_ROWS = 5000;
 /** How long a client waits for the commit of its new command, in ms. */
 const INSERT_DEADLINE_MS = 5000;
 
@@ -35,7 +37,7 @@ interface Entry<Item, Result> {
   reject: (error: unknown) => void;
 }
 
-interface InsertEntry extends Entry<NewCommand, void> {
+interface InsertEntry extends Entry<store.Insert, void> {
   /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
   abandoned: boolean;
 }
@@ -46,12 +48,25 @@ interface Batch {
   inserts: InsertEntry[];
   begins: Entry<store.Begin, string | null>[];
   output: store.OutputRow[];
+  /** Whose output that is. */
+  taken: OutputBuffer[];
   finishes: Entry<store.Finish, void>[];
-  removes: Entry<string, boolean>[];
+}
+
+/** What a batch brought to light. */
+interface Committed {
+  /** The scripts of the commands that were begun. */
+  scripts: Map<string, string>;
+  /** Which of the new commands are stored. */
+  stored: ReadonlySet<string>;
 }
 
 export interface JournalOptions {
+  /** For the batches alone, so that they wait for nobody. */
   pool: DatabasePool;
+  deletePool: DatabasePool;
+  /** By how much the clock of the database is ahead of ours, in ms. */
+  clockOffsetMs: number;
   /** The number of this server, as stored with its commands. */
   owner: number;
   /** Told of each failed attempt to commit a batch. */
@@ -65,11 +80,10 @@ export class BatchJournal implements Journal, OutputObserver {
   readonly #inserts = new Set<InsertEntry>();
   #begins: Batch['begins'] = [];
   #finishes: Entry<FinishItem, void>[] = [];
-  #removes: Batch['removes'] = [];
   readonly #outputs = new Map<string, OutputBuffer>();
   /** Outputs that have something to write now. */
   readonly #dirty = new Set<OutputBuffer>();
-  /** Output bytes in memory, of all commands. */
+  /** Memory that output of all commands holds, in bytes. */
   #bytes = 0;
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -82,12 +96,15 @@ export class BatchJournal implements Journal, OutputObserver {
 
   insert(command: NewCommand): Promise<void> {
     return new Promise((resolve, reject) => {
-      const entry: InsertEntry = { item: command, abandoned: false, resolve, reject };
-      const deadline = setTimeout(() => {
+      const item = { command, deadline: Date.now() + this.#options.clockOffsetMs + INSERT_DEADLINE_MS };
+      const entry: InsertEntry = { item, abandoned: false, resolve, reject };
+      // Looks once more at what has come: when our own event loop was blocked, the database may well have answered.
+      const deadline = setTimeout(() => setImmediate(() => abandon(entry)), INSERT_DEADLINE_MS);
+      const abandon = (entry: InsertEntry) => {
         entry.abandoned = true;
         this.#inserts.delete(entry);
         reject(new StorageUnavailable());
-      }, INSERT_DEADLINE_MS);
+      };
       entry.resolve = () => {
         clearTimeout(deadline);
         resolve();
@@ -105,8 +122,8 @@ export class BatchJournal implements Journal, OutputObserver {
     return this.#enqueue(this.#begins, { uuid, startedAt });
   }
 
-  openOutput(uuid: string, durable: boolean): OutputSink {
-    const output = new OutputBuffer(uuid, durable, this);
+  openOutput(uuid: string, durable: boolean, storedBytes = 0): OutputSink {
+    const output = new OutputBuffer(uuid, durable, this, storedBytes);
     this.#outputs.set(uuid, output);
     return output;
   }
@@ -118,7 +135,8 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   remove(uuid: string): Promise<boolean> {
-    return this.#enqueue(this.#removes, uuid);
+    // Not in a batch: a large output takes long to delete, and nobody else's commands shall wait for that.
+    return store.deleteCommand(this.#options.deletePool, uuid);
   }
 
   /** Resolves when all that was written is committed. */
@@ -135,17 +153,22 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   /** Takes note of new output: called by the buffers. */
-  wrote(buffer: OutputBuffer, byteCount: number): void {
-    this.#bytes += byteCount;
+  wrote(buffer: OutputBuffer, heldBytes: number): void {
+    this.#bytes += heldBytes;
     // A loud durable command is not kept waiting: it prints on while the first half of its window is committed.
-    if (buffer.pendingBytes >= (buffer.durable ? WINDOW_BYTES / 2 : WINDOW_BYTES)) {
-      this.#dirty.add(buffer);
-      this.#flushNow();
-    } else if (buffer.durable) {
+    if (buffer.pendingMemory >= (buffer.durable ? WINDOW_BYTES / 2 : WINDOW_BYTES)) this.full(buffer);
+    else if (buffer.durable) {
       this.#dirty.add(buffer);
       this.#flushSoon();
     }
     if (this.#bytes >= ROOM_BYTES / 2) this.#relieve();
+  }
+
+  /** Writes what a buffer has at once: called by the buffers. */
+  full(buffer: OutputBuffer): void {
+    if (buffer.pendingBytes === 0) return;
+    this.#dirty.add(buffer);
+    this.#flushNow();
   }
 
   /** Regular commands keep their output in memory to the end; when memory gets short they write it early. */
@@ -163,7 +186,7 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   #hasUrgent(): boolean {
-    const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length + this.#removes.length;
+    const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length;
     return waiting > 0;
   }
 
@@ -191,7 +214,7 @@ export class BatchJournal implements Journal, OutputObserver {
     do {
       const batch = this.#nextBatch();
       await this.#commit(batch);
-      this.#release(batch.output);
+      this.#release(batch.taken);
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;
     if (this.#dirty.size > 0) this.#flushSoon();
@@ -206,12 +229,14 @@ export class BatchJournal implements Journal, OutputObserver {
 
   #nextBatch(): Batch {
     const output: store.OutputRow[] = [];
+    const taken: OutputBuffer[] = [];
     let room = BATCH_BYTES;
     for (const buffer of this.#dirty) {
-      if (room <= 0) break;
-      const before = buffer.inFlightBytes;
-      output.push(...buffer.take(room));
-      room -= buffer.inFlightBytes - before;
+      if (room <= 0 || output.length >= BATCH_ROWS) break;
+      const before = buffer.pendingBytes;
+      for (const row of buffer.take(room, BATCH_ROWS - output.length)) output.push(row);
+      room -= before - buffer.pendingBytes;
+      taken.push(buffer);
       // Deleted and, if anything is left, added again: at the end, so that a loud command does not starve the others.
       this.#dirty.delete(buffer);
       if (buffer.pendingBytes > 0) this.#dirty.add(buffer);
@@ -225,9 +250,8 @@ export class BatchJournal implements Journal, OutputObserver {
       else finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0 } });
     }
     this.#finishes = later;
-    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, finishes, removes: this.#removes };
+    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, taken, finishes };
     this.#begins = [];
-    this.#removes = [];
     return batch;
   }
 
@@ -236,7 +260,7 @@ export class BatchJournal implements Journal, OutputObserver {
     let room = BATCH_BYTES;
     for (const entry of this.#inserts) {
       if (room <= 0) break;
-      room -= entry.item.script.length;
+      room -= entry.item.command.script.length;
       this.#inserts.delete(entry);
       taken.push(entry);
     }
@@ -263,51 +287,52 @@ export class BatchJournal implements Journal, OutputObserver {
 
   /** Finds the entry that the database refuses, so that one bad apple does not spoil the batch. */
   async #commitApart(batch: Batch, error: unknown): Promise<void> {
-    const entries = [...batch.inserts, ...batch.begins, ...batch.finishes, ...batch.removes];
+    const entries = [...batch.inserts, ...batch.begins, ...batch.finishes];
     if (entries.length + batch.output.length <= 1) {
       for (const entry of entries) entry.reject(error);
       for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
       for (const { uuid } of batch.output) this.#options.onRefused(error, uuid);
       return;
     }
-    const none: Batch = { inserts: [], begins: [], output: [], finishes: [], removes: [] };
+    const none: Batch = { inserts: [], begins: [], output: [], taken: [], finishes: [] };
     for (const entry of batch.inserts) await this.#commit({ ...none, inserts: [entry] });
     for (const entry of batch.begins) await this.#commit({ ...none, begins: [entry] });
     for (const row of batch.output) await this.#commit({ ...none, output: [row] });
     for (const entry of batch.finishes) await this.#commit({ ...none, finishes: [entry] });
-    for (const entry of batch.removes) await this.#commit({ ...none, removes: [entry] });
   }
 
-  async #write(batch: Batch): Promise<{ scripts: Map<string, string>; removed: Set<string> }> {
+  async #write(batch: Batch): Promise<Committed> {
     const { pool, owner } = this.#options;
-    const { inserts, begins, output, finishes, removes } = batch;
+    const { inserts, begins, output, finishes } = batch;
     let scripts = new Map<string, string>();
-    let removed = new Set<string>();
+    let stored: ReadonlySet<string> = new Set();
     const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
     const steps: ((db: store.Connection) => Promise<void>)[] = [];
-    if (inserts.length > 0) steps.push((db) => store.insertCommands(db, owner, items(inserts)));
+    if (inserts.length > 0)
+      steps.push(async (db) => {
+        stored = await store.insertCommands(db, owner, items(inserts));
+      });
     if (begins.length > 0)
       steps.push(async (db) => {
         scripts = await store.beginCommands(db, owner, items(begins));
       });
     if (output.length > 0) steps.push((db) => store.appendOutput(db, output));
     if (finishes.length > 0) steps.push((db) => store.finishCommands(db, owner, items(finishes)));
-    if (removes.length > 0)
-      steps.push(async (db) => {
-        removed = await store.deleteCommands(db, items(removes));
-      });
     // A single statement is a transaction by itself, without two more round trips.
     if (steps.length === 1) await steps[0]?.(pool);
     else if (steps.length > 1)
       await pool.transaction(async (db) => {
         for (const step of steps) await step(db);
       });
-    return { scripts, removed };
+    return { scripts, stored };
   }
 
-  #answer(batch: Batch, { scripts, removed }: { scripts: Map<string, string>; removed: Set<string> }): void {
+  #answer(batch: Batch, { scripts, stored }: Committed): void {
     for (const entry of batch.inserts) {
-      if (entry.abandoned) void this.remove(entry.item.uuid).catch(() => {});
+      const { uuid } = entry.item.command;
+      if (!stored.has(uuid)) entry.reject(new StorageUnavailable());
+      // Committed just in time, but nobody heard of it in time.
+      else if (entry.abandoned) void this.remove(uuid).catch((error) => this.#options.onRefused(error, uuid));
       else entry.resolve();
     }
     for (const { item, resolve } of batch.begins) resolve(scripts.get(item.uuid) ?? null);
@@ -315,15 +340,14 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#outputs.delete(item.uuid);
       resolve();
     }
-    for (const { item, resolve } of batch.removes) resolve(removed.has(item));
   }
 
   /** Frees what was committed and lets paused pipes go on. */
-  #release(output: store.OutputRow[]): void {
-    for (const { uuid, bytes } of output) {
-      this.#bytes -= bytes.length;
-      this.#outputs.get(uuid)?.committed();
+  #release(taken: OutputBuffer[]): void {
+    for (const buffer of taken) {
+      this.#bytes -= buffer.inFlightMemory;
+      buffer.committed();
     }
-    if (output.length > 0) for (const buffer of this.#outputs.values()) buffer.wake();
+    if (taken.length > 0) for (const buffer of this.#outputs.values()) buffer.wake();
   }
 }

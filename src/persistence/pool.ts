@@ -53,11 +53,12 @@ function codeOf(error: unknown): string {
 }
 
 /**
- * Whether the same statements may succeed later. Errors of data (22), constraints (23) and SQL (42) won't; all else
- * (lost connections, a restarting or full database, time-outs) may.
+ * Whether the same statements may succeed later. Errors of data (22), constraints (23), SQL (42) and limits (54) won't,
+ * nor will rows of a shape that we don't expect; all else (lost connections, a restarting or full database, time-outs)
+ * may. In doubt it may: to give up would lose what was to be stored.
  */
 export function isTransient(error: unknown): boolean {
-  return !/^(22|23|42)...$/.test(codeOf(error));
+  return !(error instanceof SchemaValidationError) && !/^(22|23|42|54)...$/.test(codeOf(error));
 }
 
 /** Whether the database can't be used at the moment: it is away (08, 57), out of something (53), or not reached. */

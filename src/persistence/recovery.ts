@@ -1,8 +1,9 @@
 /** What a new server does with the commands that servers before it left behind. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
+import type { LivingScript, ProcessRunner } from '../ports.ts';
 import type { Claim } from './claim.ts';
-import { adoptQueued, executingOf, loseExecuting, otherOwners, queuedOf } from './commands.ts';
+import { adoptQueued, type ExecutingCommand, executingOf, loseExecuting, otherOwners, queuedOf } from './commands.ts';
 
 /**
  * How long to wait for the lock of a server that may be gone, in ms: PostgreSQL notices the end of a killed server's
@@ -11,6 +12,8 @@ import { adoptQueued, executingOf, loseExecuting, otherOwners, queuedOf } from '
 const PATIENCE_MS = 2000;
 
 export interface Recovered {
+  /** Commands that execute, whose scripts outlived the server before this one. */
+  living: (ExecutingCommand & LivingScript)[];
   /** Commands that wait to be run, oldest first. */
   queued: { uuid: string; durable: boolean }[];
   /** How many commands were found cut off and are `FAILED`/`lost` now. */
@@ -19,32 +22,51 @@ export interface Recovered {
   killed: number;
 }
 
+type Runner = Pick<ProcessRunner, 'living' | 'forget' | 'killLeftovers'>;
+
 /**
- * Takes over the commands of servers that are gone: what they had running is killed and becomes `lost`, what waited
- * there waits here.
+ * Takes up the commands of this owner, if a server before this one had the same number, and takes over those of servers
+ * that are gone: what these had running is killed and becomes `lost`, what waited there waits here.
  */
-export async function recover(
-  pool: DatabasePool,
-  claim: Claim,
-  killLeftovers: (uuids: readonly string[]) => Promise<number>,
-): Promise<Recovered> {
+export async function recover(pool: DatabasePool, claim: Claim, runner: Runner): Promise<Recovered> {
+  const own = await takeUpOwn(pool, claim, runner);
+  const gone = await takeOverOthers(pool, claim, runner);
+  return { living: own.living, queued: [...own.unstarted, ...(await queuedOf(pool, claim.owner))], ...gone };
+}
+
+/** The launcher is the same as before, so it knows of every script of ours whether it was started. */
+async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
+  const executing = await executingOf(pool, claim.owner);
+  const living: Recovered['living'] = [];
+  const unstarted: ExecutingCommand[] = [];
+  for (const command of executing) {
+    const script = runner.living.get(command.uuid);
+    if (script !== undefined) living.push({ ...command, ...script });
+    // Marked as executing, but the server ended before it could tell the launcher: it has never run.
+    else unstarted.push(command);
+  }
+  // What the database knows as ended, or not at all, the server before us only had no time to forget.
+  const known = new Set(executing.map(({ uuid }) => uuid));
+  for (const uuid of runner.living.keys()) if (!known.has(uuid)) runner.forget(uuid);
+  return { living, unstarted };
+}
+
+async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) {
   let lost = 0;
   let killed = 0;
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
-    const owners = await otherOwners(pool, claim.owner);
-    for (const owner of owners) {
+    for (const owner of await otherOwners(pool, claim.owner)) {
       if (!(await claim.takeOver(owner))) continue;
-      const executing = await executingOf(pool, owner);
+      const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
       // Killed first: once `lost` shows, nothing of the command lives.
-      killed += await killLeftovers(executing);
+      killed += await runner.killLeftovers(executing);
       await loseExecuting(pool, owner);
       await adoptQueued(pool, owner, claim.owner);
       await claim.release(owner);
       lost += executing.length;
     }
-    if ((await otherOwners(pool, claim.owner)).length === 0 || performance.now() > deadline) break;
+    if ((await otherOwners(pool, claim.owner)).length === 0 || performance.now() > deadline) return { lost, killed };
     await delay(50);
   }
-  return { queued: await queuedOf(pool, claim.owner), lost, killed };
 }

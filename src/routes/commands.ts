@@ -36,7 +36,7 @@ const NewCommandBody = z
     },
     {
       error: (issue) => {
-        if (issue.code === 'unrecognized_keys') return `unknown: ${issue.keys.join(', ')}`;
+        if (issue.code === 'unrecognized_keys') return `unknown: ${issue.keys.join(', ').slice(0, 200)}`;
         return issue.input == null ? 'script must be given' : 'the body must be a JSON object';
       },
     },
@@ -55,7 +55,10 @@ const ListQuery = z.strictObject(
     limit: wholeNumber('limit', 1, 1000, 10).describe('How many commands at most'),
     offset: wholeNumber('offset', 0, 10_000_000, 0).describe('How many of the newest to pass over'),
   },
-  { error: (issue) => (issue.code === 'unrecognized_keys' ? `unknown: ${issue.keys.join(', ')}` : undefined) },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' ? `unknown: ${issue.keys.join(', ').slice(0, 200)}` : undefined,
+  },
 );
 
 // A malformed uuid names no command: the handlers answer 404 for it, so the schema lets it pass.

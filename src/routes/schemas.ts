@@ -49,6 +49,7 @@ export const CommandBody = z
     ended_at: time('When it ended; null until it does'),
     duration_ms: z.number().nullable().describe('From the start of bash to the end of its last process'),
     output_bytes: z.int().min(0).describe('How many bytes it printed, as far as they show'),
+    script_preview: z.boolean().describe('Whether `script` is only the beginning: in lists'),
     output_preview: z.boolean().describe('Whether `output` is only the beginning of what it printed'),
   })
   .meta({ id: 'Command' });
@@ -73,6 +74,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     ended_at: isoTime(record.endedAt),
     duration_ms: record.durationMs,
     output_bytes: record.outputBytes,
+    script_preview: record.scriptPreview,
     output_preview: record.outputPreview,
   };
 }

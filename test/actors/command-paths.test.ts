@@ -11,6 +11,7 @@ const machine = commandMachine.provide({
 const input = { uuid: 'u', durable: false, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
 const events = [
   { type: 'start' },
+  { type: 'resume', storedBytes: 5, elapsedMs: 0 },
   { type: 'process.started', pid: 1 },
   { type: 'stop', reason: 'stop' },
   { type: 'stop', reason: 'shutdown' },
@@ -41,6 +42,7 @@ t.test('every state of a command can be reached', async (t) => {
       'queued',
       'stopped',
       'storing',
+      '{"executing":"attaching"}',
       '{"executing":"killing"}',
       '{"executing":"running"}',
       '{"executing":"starting"}',

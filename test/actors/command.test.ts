@@ -222,3 +222,31 @@ t.test('an outcome that can not be stored is told as such', async (t) => {
   t.equal(c.state(), 'failed');
   t.equal(c.actor.getSnapshot().output?.stored, false);
 });
+
+t.test('a command whose script outlived the server is followed again, and shows so', async (t) => {
+  const c = simulate({ timeoutMs: 1000 });
+  c.send({ type: 'resume', storedBytes: 7, elapsedMs: 400 });
+  t.same(c.state(), { executing: 'attaching' });
+  c.send(started);
+  t.same(c.state(), { executing: 'running' });
+  c.clock.increment(599);
+  t.same(c.state(), { executing: 'running' });
+  c.clock.increment(1);
+  t.same(c.state(), { executing: 'terminating' }, 'the time it may run goes on from where it was');
+  c.send(killed);
+  t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'timeout' });
+});
+
+t.test('a stop that a crash of the server cut off goes on', async (t) => {
+  const c = simulate();
+  c.send({ type: 'resume', storedBytes: 0, elapsedMs: 0 }, stop);
+  t.same(c.state(), { executing: 'terminating' });
+  c.send(started, killed);
+  t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop' });
+});
+
+t.test('a command whose owner is gone is lost, even if it was being stopped', async (t) => {
+  const c = simulate();
+  c.send(start, started, stop, ended({ kind: 'lost' }));
+  t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'lost', exitCode: null });
+});

@@ -256,6 +256,21 @@ t.test('a command actor that throws is reported, and takes no other command with
   await running(second);
 });
 
+t.test('a command that lives already is attached to, beyond the slots, and forgotten when it is stored', async (t) => {
+  const { commander, runner, journal, running } = system({ maxParallel: 1 });
+  journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
+  commander.readmit([{ uuid: 'old', durable: true, storedBytes: 42, elapsedMs: 9, stoppedBy: null }]);
+  const process = await running('old');
+  t.same(runner.attachments, [{ uuid: 'old', from: 42 }]);
+  t.same(runner.starts, []);
+  const next = await commander.submit(request);
+  process.start();
+  process.end();
+  await running(next);
+  t.equal(journal.commands.get('old')?.status, 'EXECUTED');
+  t.same(runner.forgotten, ['old']);
+});
+
 t.test('20,000 commands wait, and start one after the other in their order', async (t) => {
   const { commander, running, runner, journal } = system({ maxParallel: 1 });
   const uuids = Array.from({ length: 20_000 }, (_, i) => `u${i}`);

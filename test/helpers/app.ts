@@ -39,7 +39,14 @@ export interface TestApp {
 
 export async function startApp(t: Test, options: TestAppOptions = {}): Promise<TestApp> {
   const database = await openDatabase(t);
-  const journal = new BatchJournal({ pool: database.pool, owner: 1, onRetry: t.comment, onRefused: t.comment });
+  const journal = new BatchJournal({
+    pool: database.pool,
+    deletePool: database.pool,
+    clockOffsetMs: 0,
+    owner: 1,
+    onRetry: t.comment,
+    onRefused: t.comment,
+  });
   const reader = createReader(database.pool);
   const commander = createCommandSystem({
     journal,

@@ -31,14 +31,27 @@ export class FakeProcess implements RunningProcess {
 /** A runner whose processes the test finds by uuid. */
 export class FakeRunner implements ProcessRunner {
   readonly processes = new Map<string, FakeProcess>();
-  /** The uuids of all starts, in order. */
+  readonly description = 'fake';
+  readonly living = new Map();
+  /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];
+  readonly attachments: { uuid: string; from: number }[] = [];
+  readonly forgotten: string[] = [];
 
   start({ uuid }: { uuid: string }): FakeProcess {
     const process = new FakeProcess();
     this.processes.set(uuid, process);
     this.starts.push(uuid);
     return process;
+  }
+  attach(uuid: string, from: number): FakeProcess {
+    const process = new FakeProcess();
+    this.processes.set(uuid, process);
+    this.attachments.push({ uuid, from });
+    return process;
+  }
+  forget(uuid: string): void {
+    this.forgotten.push(uuid);
   }
   async killLeftovers(): Promise<number> {
     return 0;
@@ -68,7 +81,7 @@ export class FakeJournal implements Journal {
     return command.script;
   }
   openOutput(): OutputSink {
-    return { write: () => true, onDrain: () => {} };
+    return { write: () => true, full: () => {}, onDrain: () => {}, onCommitted: () => {} };
   }
   async finish(uuid: string, outcome: Outcome): Promise<void> {
     await this.hold;

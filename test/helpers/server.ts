@@ -2,13 +2,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { until } from './until.ts';
 
-const ENTRY = fileURLToPath(new URL('../../src/server.ts', import.meta.url));
+/** What is started: the launcher, as by `npm start`, or the server alone, which then owns the scripts itself. */
+export type Entry = 'launcher/main.ts' | 'server.ts';
 
 /** How a process ended. */
 export interface Exit {
@@ -35,6 +37,16 @@ export interface TestServer extends ServerProcess {
   end(signal?: NodeJS.Signals): Promise<Exit>;
 }
 
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
 /** An empty folder that is removed with the test. */
 export function temporaryFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'shellvisor-test-'));
@@ -43,9 +55,10 @@ export function temporaryFolder(t: Test): string {
 }
 
 /** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
-export function launch(t: Test, env: Record<string, string>): ServerProcess {
+export function launch(t: Test, env: Record<string, string>, entry: Entry = 'launcher/main.ts'): ServerProcess {
+  const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [ENTRY], { env: { PATH, HOME, PORT: '0', ...env }, stdio: 'pipe' });
+  const child = spawn(process.execPath, [file], { env: { PATH, HOME, PORT: '0', ...env }, stdio: 'pipe' });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -63,8 +76,8 @@ export function launch(t: Test, env: Record<string, string>): ServerProcess {
 }
 
 /** Starts a server and waits until it listens. */
-export async function startServer(t: Test, env: Record<string, string>): Promise<TestServer> {
-  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env });
+export async function startServer(t: Test, env: Record<string, string>, entry?: Entry): Promise<TestServer> {
+  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry);
   const url = await until('the server says where it listens', () => {
     if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
     return /API\s+(\S+)\/api/.exec(server.stdout())?.[1];

@@ -5,6 +5,8 @@ import type { OutputSink } from '../../src/ports.ts';
 export class CollectingSink implements OutputSink {
   readonly chunks: { stream: Stream; bytes: Uint8Array }[] = [];
   onDrain: () => void = () => {};
+  onCommitted: (upTo: number) => void = () => {};
+  full(): void {}
   /** What `write` answers. */
   hasRoom = true;
 

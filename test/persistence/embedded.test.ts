@@ -59,6 +59,16 @@ t.test('the embedded PostgreSQL keeps its data from start to start', async (t) =
   });
 });
 
+t.test('a folder with something else in it is left as it is', async (t) => {
+  const dataDir = join(temporaryFolder(t), 'postgres');
+  mkdirSync(dataDir);
+  writeFileSync(join(dataDir, 'precious'), '');
+  await t.rejects(startEmbedded({ dataDir }), {
+    message: /could not be set up: the folder is neither empty nor a database/,
+  });
+  t.ok(existsSync(join(dataDir, 'precious')));
+});
+
 t.test('a data folder that can not be made is told in one sentence', async (t) => {
   const file = join(temporaryFolder(t), 'file');
   writeFileSync(file, '');

@@ -3,6 +3,7 @@ import { sql } from 'slonik';
 import t, { type Test } from 'tap';
 import type { Outcome } from '../../src/command.ts';
 import { StorageUnavailable } from '../../src/errors.ts';
+import { clockOffset } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 import { createReader } from '../../src/persistence/reader.ts';
@@ -19,7 +20,7 @@ const executed: Outcome = {
   durationMs: 1.5,
 };
 
-async function journalFor(t: Test) {
+async function journalFor(t: Test, { clockOffsetMs = 0 } = {}) {
   const database = await openDatabase(t);
   const retries: string[] = [];
   const refused: string[] = [];
@@ -35,9 +36,17 @@ async function journalFor(t: Test) {
       return result;
     }) as F;
   const { pool } = database;
-  const observed = { ...pool, query: guard(pool.query), any: guard(pool.any), transaction: guard(pool.transaction) };
+  const observed = {
+    ...pool,
+    query: guard(pool.query),
+    any: guard(pool.any),
+    anyFirst: guard(pool.anyFirst),
+    transaction: guard(pool.transaction),
+  };
   const journal = new BatchJournal({
     pool: observed as typeof pool,
+    deletePool: pool,
+    clockOffsetMs,
     owner: OWNER,
     onRetry: (error) => retries.push(error.message),
     onRefused: (_, uuid) => refused.push(uuid),
@@ -131,10 +140,10 @@ t.test('the output of a regular command shows when it ends, and costs no write b
   const { journal, reader, queries } = await journalFor(t);
   const { uuid, output } = await begin(journal);
   const before = queries();
-  output.write('stdout', Buffer.alloc(WINDOW_BYTES - 1, 'x'));
+  output.write('stdout', Buffer.alloc(WINDOW_BYTES - 1000, 'x'));
   await journal.idle();
   t.equal(queries(), before);
-  output.write('stdout', Buffer.from('y'));
+  output.write('stdout', Buffer.alloc(1000, 'y'));
   await journal.idle();
   t.equal(queries(), before + 1, 'one write a MiB');
   t.match(await reader.get(uuid), { output: '', outputBytes: 0, status: 'EXECUTING' });
@@ -257,6 +266,13 @@ t.test('many loud commands together pause at the bound of memory, and all of it 
   t.equal(Number(sum), 2 * 100 * chunk.length);
 });
 
+t.test('a new command that reaches the database after its client has given up is not stored', async (t) => {
+  const { journal, rows, pool } = await journalFor(t, { clockOffsetMs: -60_000 });
+  await t.rejects(journal.insert(newCommand()), new StorageUnavailable());
+  t.same(await rows('SELECT * FROM commands'), []);
+  t.ok(Math.abs(await clockOffset(pool)) < 1000, 'the clocks of one machine agree');
+});
+
 t.test('a new command that is not committed in time is refused, and is then not there', async (t) => {
   const { journal, rows, failAfterCommit } = await journalFor(t);
   // Committed each time, but the answer never arrives: the journal keeps trying past the client's patience.
@@ -264,6 +280,5 @@ t.test('a new command that is not committed in time is refused, and is then not 
   const refusal = journal.insert(newCommand());
   await t.rejects(refusal, new StorageUnavailable());
   failAfterCommit(0, new Error('never'));
-  await journal.idle();
-  t.same(await rows('SELECT * FROM commands'), []);
+  await until('it is deleted', async () => (await rows('SELECT * FROM commands')).length === 0);
 });

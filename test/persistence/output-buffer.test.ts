@@ -3,7 +3,7 @@ import t from 'tap';
 import type { Stream } from '../../src/command.ts';
 import { OutputBuffer, WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 
-const roomy = { wrote: () => {}, hasRoom: () => true };
+const roomy = { wrote: () => {}, full: () => {}, hasRoom: () => true };
 const stream = fc.constantFrom<Stream>('stdout', 'stderr');
 
 t.test('what is written comes out as it was, in order, whatever the sizes and the batches', async () => {
@@ -16,7 +16,7 @@ t.test('what is written comes out as it was, in order, whatever the sizes and th
       const written: { stream: Stream; byte: number }[] = [];
       const read: { stream: Stream; byte: number }[] = [];
       const take = (max: number) => {
-        for (const row of buffer.take(max)) {
+        for (const row of buffer.take(max, 7)) {
           if (row.offset !== read.length) throw new Error(`offset ${row.offset}, but ${read.length} bytes came before`);
           for (const byte of row.bytes) read.push({ stream: row.stream, byte });
         }
@@ -30,7 +30,7 @@ t.test('what is written comes out as it was, in order, whatever the sizes and th
           buffer.write(at.stream, bytes);
         }
       }
-      take(Number.POSITIVE_INFINITY);
+      while (buffer.pendingBytes > 0) take(60_000);
       return JSON.stringify(read) === JSON.stringify(written) && buffer.pendingBytes === 0;
     }),
     { numRuns: 50 },
@@ -43,7 +43,9 @@ t.test('neighbouring chunks of one stream become one row', async (t) => {
   buffer.write('stderr', Buffer.from('d'));
   buffer.write('stdout', Buffer.alloc(5000, 'e'));
   buffer.write('stdout', Buffer.from('f'));
-  const rows = buffer.take(1e6).map(({ offset, stream, bytes }) => [offset, stream, Buffer.from(bytes).toString()]);
+  const rows = buffer
+    .take(1e6, 100)
+    .map(({ offset, stream, bytes }) => [offset, stream, Buffer.from(bytes).toString()]);
   t.same(rows, [
     [0, 'stdout', 'abc'],
     [3, 'stderr', 'd'],
@@ -58,7 +60,7 @@ t.test('a writer is refused at the window, and woken when what it wrote is commi
   const half = Buffer.alloc(WINDOW_BYTES / 2);
   t.ok(buffer.write('stdout', half));
   t.notOk(buffer.write('stdout', half));
-  buffer.take(WINDOW_BYTES * 2);
+  buffer.take(WINDOW_BYTES * 2, 100);
   buffer.wake();
   t.equal(woken, 0, 'under way is not committed');
   buffer.committed();
@@ -69,7 +71,7 @@ t.test('a writer is refused at the window, and woken when what it wrote is commi
 
 t.test('a writer is refused while the journal has no room', async (t) => {
   let room = false;
-  const buffer = new OutputBuffer('u', false, { wrote: () => {}, hasRoom: () => room });
+  const buffer = new OutputBuffer('u', false, { wrote: () => {}, full: () => {}, hasRoom: () => room });
   let woken = 0;
   buffer.onDrain = () => woken++;
   t.notOk(buffer.write('stdout', Buffer.from('x')));
@@ -87,5 +89,15 @@ t.test('a million single bytes cost little more than a million bytes', async (t)
   for (let i = 0; i < WINDOW_BYTES; i++) buffer.write('stdout', byte);
   const after = process.memoryUsage();
   t.ok(after.arrayBuffers - before.arrayBuffers < 3 * WINDOW_BYTES);
-  t.equal(buffer.take(Number.POSITIVE_INFINITY)[0]?.bytes.length, WINDOW_BYTES);
+  t.equal(buffer.take(Number.POSITIVE_INFINITY, 100)[0]?.bytes.length, WINDOW_BYTES);
 });
+
+t.test(
+  'scripts that alternate between their streams are paused before their many small pieces fill the memory',
+  async (t) => {
+    const buffer = new OutputBuffer('u', false, roomy);
+    let pieces = 0;
+    while (buffer.write(pieces % 2 === 0 ? 'stdout' : 'stderr', Buffer.from('x'))) pieces++;
+    t.ok(pieces < 10_000, `${pieces} pieces`);
+  },
+);

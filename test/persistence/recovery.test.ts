@@ -22,7 +22,13 @@ async function setup(t: Test) {
        VALUES ($1, 'true', true, now(), $2, $3, CASE WHEN $3 = 'EXECUTING' THEN now() END)`,
       [uuid(n), owner, status],
     );
-  return { ...database, claim, killed, insert, run: () => recover(database.pool, claim, killLeftovers) };
+  return {
+    ...database,
+    claim,
+    killed,
+    insert,
+    run: () => recover(database.pool, claim, { living: new Map(), forget: () => {}, killLeftovers }),
+  };
 }
 
 t.test('what a server that is gone had running is lost, with its output, and its processes are killed', async (t) => {

@@ -134,7 +134,7 @@ t.test('a terminated script may tidy up', async (t) => {
   const { start } = await runnerFor(t);
   const { process, sink } = start("trap 'echo tidy; exit 3' TERM; echo ready; while :; do sleep 0.01; done");
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate();
+  process.terminate('stop', 60_000);
   t.same((await process.ended).end, { kind: 'exited', exitCode: 3 });
   t.equal(sink.text('stdout'), 'ready\ntidy\n');
 });
@@ -144,7 +144,7 @@ t.test('the children of a terminated script have the whole grace too', async (t)
   const child = "trap 'sleep 0.3; echo child tidied' TERM; echo ready; while :; do sleep 0.01; done & wait; wait";
   const { process, sink } = start(`bash -c "${child.replaceAll('"', '\\"')}"`);
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate();
+  process.terminate('stop', 60_000);
   t.same((await process.ended).end, { kind: 'signalled', signal: 'SIGTERM' });
   t.match(sink.text('stdout'), /child tidied/);
 });
@@ -154,7 +154,7 @@ t.test('a terminated script that ignores SIGTERM lives until it is killed', asyn
   const seconds = uniqueSeconds();
   const { process, sink } = start(`trap '' TERM; echo ready; sleep ${seconds}; sleep ${seconds}`);
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate();
+  process.terminate('stop', 60_000);
   await until('it sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
   process.kill();
   t.same((await process.ended).end, { kind: 'signalled', signal: 'SIGKILL' });
@@ -173,7 +173,7 @@ for (const [kind, way] of Object.entries({
     const seconds = uniqueSeconds();
     const { process, sink } = start(`echo ready; ${way.replace('S', seconds)}\nsleep ${seconds}`);
     await until('it is ready', () => sink.text().includes('ready') && processesWith(`sleep\0${seconds}`).length > 0);
-    process.terminate();
+    process.terminate('stop', 60_000);
     process.kill();
     await process.ended;
     t.same(processesWith(seconds), []);
@@ -183,7 +183,7 @@ for (const [kind, way] of Object.entries({
 t.test('a process stopped before it starts is never started', async (t) => {
   const { start } = await runnerFor(t);
   const { process, sink } = start('echo never');
-  process.terminate();
+  process.terminate('stop', 60_000);
   t.equal(await process.started, null);
   t.same(await process.ended, { end: { kind: 'not_started' }, durationMs: null });
   t.equal(sink.text(), '');
@@ -242,9 +242,30 @@ t.test('a script file is for its owner alone, and goes with the script', async (
 t.test('what can not be started ends with the reason', async (t) => {
   const { start, dataDir } = await runnerFor(t);
   rmSync(join(dataDir, 'work'), { recursive: true });
+  writeFileSync(join(dataDir, 'work'), 'in the way');
   const { process } = start('echo never');
-  t.match(await process.ended, { end: { kind: 'spawn_error', message: /starting bash: .*ENOENT/ }, durationMs: null });
+  t.match(await process.ended, { end: { kind: 'spawn_error', message: /starting bash: EEXIST/ }, durationMs: null });
 });
+
+t.test('a script that removes its folders harms no other', async (t) => {
+  const { run } = await runnerFor(t);
+  t.same((await run('rm -rf "$PWD" "$(dirname "$0")"')).end, exit0);
+  t.equal((await run('echo unharmed')).text, 'unharmed\n');
+});
+
+for (const [kind, holder] of Object.entries({ silent: 'sleep S', writing: 'sh -c "while :; do echo S; done"' })) {
+  t.test(`a process outside of the tree that holds the pipe, ${kind}, does not hold up the end`, async (t) => {
+    const { start } = await runnerFor(t);
+    const seconds = uniqueSeconds();
+    const first = start('echo first; sleep 0.5');
+    await until('it prints', () => first.sink.text().includes('first'));
+    const pid = await first.process.started;
+    const second = start(`exec ${holder.replace('S', seconds)} > /proc/${pid}/fd/1`);
+    t.same((await first.process.ended).end, exit0);
+    second.process.kill();
+    await second.process.ended;
+  });
+}
 
 t.test('leftovers of an earlier server are killed with their trees', async (t) => {
   const { runner, start } = await runnerFor(t);

@@ -31,6 +31,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     signal: null,
     error: null,
     output_bytes: 4,
+    script_preview: false,
     output_preview: false,
   });
   t.ok(created_at <= started_at && started_at <= ended_at);
@@ -100,6 +101,17 @@ t.test('a list shows the first 64 KiB of each output, a single command all of it
   t.equal(command.output.length, 100_004);
   const [row] = (await request('GET', '/api/v1/commands')).body;
   t.match(row, { output: 'x'.repeat(65_536), output_bytes: 100_004, output_preview: true });
+});
+
+t.test('a list of large scripts stays small', async (t) => {
+  const { request, submit } = await startApp(t, { maxParallel: 1 });
+  await submit('sleep 1000');
+  for (let i = 0; i < 20; i++) await submit(`echo ${'x'.repeat(1024 * 1024)}`);
+  const { body } = await request('GET', '/api/v1/commands?limit=1000');
+  t.match(body[0], { script_preview: true, script: /^echo x{8000}/ });
+  t.ok(JSON.stringify(body).length < 1024 * 1024);
+  const { body: whole } = await request('GET', `/api/v1/commands/${body[0].command_uuid}`);
+  t.match([whole.script_preview, whole.script.length], [false, 1024 * 1024 + 5]);
 });
 
 t.test('a uuid in capital letters is the same uuid', async (t) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -44,6 +44,32 @@ t.test(
     const second = await startServer(t, { DATA_DIR });
     t.same(await ended(second), before);
     t.same(await second.end(), { code: 0, signal: null });
+  },
+);
+
+t.test(
+  'an embedded PostgreSQL that crashes is started again, and commands go on with all of their output',
+  async (t) => {
+    const DATA_DIR = join(temporaryFolder(t), 'data');
+    const server = await startServer(t, { DATA_DIR });
+    const script = 'for i in $(seq 100); do echo $i; sleep 0.02; done';
+    const { body } = await server.request('POST', '/api/v1/durables/commands', { script });
+    const get = async () => (await server.request('GET', `/api/v1/commands/${body.uuid}`)).body;
+    await until('it prints', async () => (await get()).output_bytes > 0);
+    const postmaster = Number(readFileSync(join(DATA_DIR, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
+    process.kill(postmaster, 'SIGKILL');
+    t.equal((await server.request('GET', '/manage/health')).status, 200);
+    const command = await until('it ended', async () => {
+      const found = await get();
+      return found.status === 'EXECUTED' ? found : null;
+    });
+    t.equal(command.output, Array.from({ length: 100 }, (_, i) => `${i + 1}\n`).join(''));
+    await t.test("its folder is still this server's alone", async (t) => {
+      const other = launch(t, { DATA_DIR });
+      t.match(await other.exited, { code: 1 });
+      t.match(other.stderr(), /another shellvisor works with the data folder/);
+    });
+    t.same(await server.end(), { code: 0, signal: null });
   },
 );
 

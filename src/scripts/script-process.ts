@@ -8,8 +8,9 @@
  * - bash stays an unreaped zombie until the tree is dead, so its process id, which is also the id of its group and
  *   session, can't be given to another process that we would then signal.
  * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait.
- * - `ended` does not wait for ever on a pipe that a process outside the tree holds.
+ * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
+import { mkdirSync } from 'node:fs';
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -44,8 +45,11 @@ export interface ScriptSetup {
  */
 const DRAIN_MS = 1000;
 
-/** Once the tree is dead: how long a pipe that someone outside of it holds may stay silent before we close it, in ms. */
-const SILENCE_MS = 200;
+/**
+ * Once the tree is dead: how long we read on in a pipe that someone outside of it holds, in ms. What the tree has written
+ * is in the pipe by then, 64 KiB at most (pipe(7)); time during which the sink has no room does not count.
+ */
+const LAST_READ_MS = 500;
 
 export class ScriptProcess implements RunningProcess {
   readonly started: Promise<number | null>;
@@ -85,8 +89,7 @@ export class ScriptProcess implements RunningProcess {
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
     let startedAt = 0;
     try {
-      // By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it.
-      await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
+      await this.#writeFile();
       if (this.#wanted !== 'run') return { end: { kind: 'not_started' }, durationMs: null };
       const { spawner, bash, workDir, env } = this.#setup;
       const options = { cwd: workDir, env: markedEnvironment(env, this.#spec.uuid) };
@@ -100,6 +103,14 @@ export class ScriptProcess implements RunningProcess {
     return this.#follow(this.#child, startedAt);
   }
 
+  /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */
+  async #writeFile(): Promise<void> {
+    const { scriptsDir, workDir } = this.#setup;
+    // A script may have removed the folders; the next one shall not suffer for it.
+    for (const folder of [scriptsDir, workDir]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
+  }
+
   async #follow(child: Child, startedAt: number): RunningProcess['ended'] {
     // A stop may have come while the spawn was under way.
     if (this.#stopWanted()) this.#signalGroup(this.#wanted === 'kill' ? 'SIGKILL' : 'SIGTERM');
@@ -107,8 +118,8 @@ export class ScriptProcess implements RunningProcess {
     const status = await child.exited;
     await this.#settle(child, pipes);
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-    child.reap();
     this.#child = undefined;
+    child.reap();
     return { end: endOf(status), durationMs };
   }
 
@@ -128,7 +139,7 @@ export class ScriptProcess implements RunningProcess {
     }
     const stopping = this.#stopWanted();
     await untilEmpty({ uuid: this.#spec.uuid, leader: child.pid }, () => !stopping || this.#wanted === 'kill');
-    await pipes.drain(SILENCE_MS);
+    await pipes.readRest(LAST_READ_MS);
   }
 
   #stopWanted(): boolean {
@@ -151,7 +162,6 @@ class PipePair {
   areClosed = false;
   readonly #pipes: [Stream, Readable][];
   #paused = false;
-  #lastRead = performance.now();
 
   constructor(child: Child, output: OutputSink) {
     this.#pipes = [
@@ -164,7 +174,6 @@ class PipePair {
     };
     for (const [stream, pipe] of this.#pipes) {
       pipe.on('data', (bytes: Buffer) => {
-        this.#lastRead = performance.now();
         if (output.write(stream, bytes) || this.#paused) return;
         this.#paused = true;
         for (const [, either] of this.#pipes) either.pause();
@@ -177,16 +186,12 @@ class PipePair {
     });
   }
 
-  /** Reads to the end; gives a pipe up when it has been silent for `silenceMs` with nobody of the tree left to write. */
-  async drain(silenceMs: number): Promise<void> {
-    let watchedSince = performance.now();
-    while (!this.areClosed) {
-      await Promise.race([this.closed, delay(silenceMs)]);
-      if (this.#paused) watchedSince = performance.now();
-      const silent = performance.now() - Math.max(this.#lastRead, watchedSince);
-      if (!this.areClosed && !this.#paused && silent >= silenceMs) {
-        for (const [, pipe] of this.#pipes) pipe.destroy();
-      }
+  /** Reads to the end, or for a while where somebody who is none of ours keeps a pipe open. */
+  async readRest(ms: number): Promise<void> {
+    const step = ms / 10;
+    for (let left = ms; left > 0 && !this.areClosed; left -= this.#paused ? 0 : step) {
+      await Promise.race([this.closed, delay(step)]);
     }
+    for (const [, pipe] of this.#pipes) pipe.destroy();
   }
 }

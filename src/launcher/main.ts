@@ -1,0 +1,83 @@
+/**
+ * The launcher: the parent of the server and of all scripts. It forks scripts, owns their pipes and reaps them, so that
+ * they outlive a crash or an upgrade of the server, and it starts the server again when that happens. It knows no HTTP,
+ * no database and no state machines.
+ *
+ * SIGTERM, SIGINT: the server shuts down gracefully, stopping all scripts; then the launcher ends as it did.
+ * SIGHUP: only the server is replaced, scripts run on.
+ */
+import { randomInt } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { ScriptSetup } from '../scripts/script-process.ts';
+import { createScriptSetup } from '../scripts/setup.ts';
+import { onShutdownSignals } from '../signals.ts';
+import { PROTOCOL, type ToLauncher } from './protocol.ts';
+import { Scripts } from './scripts.ts';
+import { ServerProcess } from './server-process.ts';
+
+/** Marks this launcher's commands in the database: a server that is started again finds its own by it. */
+const owner = randomInt(1, 2 ** 31);
+let setup: ScriptSetup | undefined;
+
+const server = new ServerProcess(fileURLToPath(new URL('../server.ts', import.meta.url)), {
+  onMessage: (message) => void handle(message),
+  onGone: () => scripts.detachAll(),
+  async onEnd(exitCode) {
+    await scripts.killAll();
+    process.exit(exitCode);
+  },
+  log: (message) => process.stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg: message })}\n`),
+});
+const scripts = new Scripts(server);
+
+async function handle(message: ToLauncher): Promise<void> {
+  switch (message.type) {
+    case 'hello':
+      return hello(message.protocol, message.dataDir);
+    case 'ready':
+      return;
+    case 'launch':
+      return scripts.launch(setup as ScriptSetup, message.uuid, message.script);
+    case 'attach':
+      return scripts.attach(message.uuid, message.from);
+    case 'terminate':
+      return scripts.terminate(message.uuid, message.by, message.graceMs);
+    case 'kill':
+      return scripts.kill(message.uuid);
+    case 'ack':
+      return scripts.acknowledge(message.uuid, message.upTo);
+    case 'forget':
+      return scripts.forget(message.uuid);
+    default:
+      message satisfies never;
+  }
+}
+
+async function hello(protocol: number, dataDir: string): Promise<void> {
+  let problem: string | undefined;
+  if (protocol !== PROTOCOL) {
+    problem = `the launcher speaks version ${PROTOCOL} of their protocol, the server ${protocol}; restart both`;
+  } else {
+    try {
+      setup ??= await createScriptSetup({ dataDir, environment: process.env });
+    } catch (error) {
+      problem = (error as Error).message;
+    }
+  }
+  server.control({
+    type: 'hello',
+    protocol: PROTOCOL,
+    owner,
+    spawner: setup?.spawner.kind ?? 'none',
+    scripts: scripts.states(),
+    ...(problem === undefined ? {} : { problem }),
+  });
+}
+
+onShutdownSignals(
+  ['SIGTERM', 'SIGINT'],
+  () => server.end(),
+  () => server.kill(),
+);
+process.on('SIGHUP', () => server.restart());
+server.start();

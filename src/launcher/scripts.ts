@@ -1,0 +1,142 @@
+/**
+ * The scripts that the launcher owns, by uuid.
+ *
+ *   launched ──▶ running ──▶ ended ── forget ──▶ gone
+ *
+ * Invariants:
+ * - A uuid is launched once, however often it is asked for.
+ * - A script and its output stay until the server has forgotten it, which it does when all of it is committed.
+ * - What happens is told to the server that is there; a new server is told again when it attaches.
+ */
+import type { ProcessEnd, StopReason } from '../command.ts';
+import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
+import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
+import { type Window, WindowPool } from './window.ts';
+
+/** The server as the launcher sees it; what is sent while there is none is dropped. */
+export interface ServerLink {
+  control(message: FromLauncher): void;
+  chunk(chunk: Chunk): void;
+}
+
+interface Script {
+  process: ScriptProcess;
+  window: Window;
+  startedAt: number;
+  /** Undefined until bash runs, null when it could not be started. */
+  pid: number | null | undefined;
+  stoppedBy: StopReason | null;
+  ended: { end: ProcessEnd; durationMs: number | null } | undefined;
+  ladder: NodeJS.Timeout | undefined;
+  /** Whether the server that is there gets its events. */
+  attached: boolean;
+}
+
+/** The server goes down the stop ladder itself; the launcher goes on alone this much later, in ms. */
+const LADDER_MARGIN_MS = 1000;
+
+export class Scripts {
+  readonly #scripts = new Map<string, Script>();
+  readonly #windows = new WindowPool();
+  readonly #link: ServerLink;
+
+  constructor(link: ServerLink) {
+    this.#link = link;
+  }
+
+  /** What a new server has to know. */
+  states(): ScriptState[] {
+    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt }]) => ({
+      uuid,
+      stoppedBy,
+      elapsedMs: performance.now() - startedAt,
+    }));
+  }
+
+  /** Runs a script; one that is there already is attached to instead. */
+  launch(setup: ScriptSetup, uuid: string, text: string): void {
+    if (this.#scripts.has(uuid)) this.attach(uuid, 0);
+    else this.#launch(setup, uuid, text);
+  }
+
+  #launch(setup: ScriptSetup, uuid: string, text: string): void {
+    const window = this.#windows.open({
+      onPiece: (piece) => script.attached && this.#link.chunk({ uuid, ...piece }),
+      onFull: () => script.attached && this.#link.control({ type: 'full', uuid }),
+    });
+    const process = new ScriptProcess(setup, { uuid, script: text }, window);
+    const script: Script = {
+      process,
+      window,
+      startedAt: performance.now(),
+      pid: undefined,
+      stoppedBy: null,
+      ended: undefined,
+      ladder: undefined,
+      attached: true,
+    };
+    this.#scripts.set(uuid, script);
+    void process.started.then((pid) => {
+      script.pid = pid;
+      if (script.attached) this.#link.control({ type: 'started', uuid, pid });
+    });
+    void process.ended.then((ended) => {
+      script.ended = ended;
+      clearTimeout(script.ladder);
+      if (script.attached) this.#link.control({ type: 'ended', uuid, ...ended });
+    });
+  }
+
+  /** Sends again what the server may have missed. */
+  attach(uuid: string, from: number): void {
+    const script = this.#scripts.get(uuid);
+    if (script === undefined) return;
+    script.attached = true;
+    if (script.pid !== undefined) this.#link.control({ type: 'started', uuid, pid: script.pid });
+    for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
+    if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
+    if (script.ended !== undefined) this.#link.control({ type: 'ended', uuid, ...script.ended });
+  }
+
+  /** The server is gone: nobody gets events until the next one attaches. */
+  detachAll(): void {
+    for (const script of this.#scripts.values()) script.attached = false;
+  }
+
+  terminate(uuid: string, by: StopReason, graceMs: number): void {
+    const script = this.#scripts.get(uuid);
+    if (script === undefined || script.stoppedBy !== null) return;
+    script.stoppedBy = by;
+    script.process.terminate();
+    script.ladder = setTimeout(() => script.process.kill(), graceMs + LADDER_MARGIN_MS);
+  }
+
+  kill(uuid: string): void {
+    this.#scripts.get(uuid)?.process.kill();
+  }
+
+  acknowledge(uuid: string, upTo: number): void {
+    this.#scripts.get(uuid)?.window.acknowledge(upTo);
+  }
+
+  /** Drops a script that has ended; one that still runs is killed and dropped then: nobody owns it any more. */
+  forget(uuid: string): void {
+    const script = this.#scripts.get(uuid);
+    if (script === undefined) return;
+    script.attached = false;
+    // Without a reader for its output the script could wait for ever.
+    script.window.acknowledge(Number.POSITIVE_INFINITY);
+    const drop = () => {
+      this.#windows.close(script.window);
+      this.#scripts.delete(uuid);
+    };
+    if (script.ended === undefined) script.process.kill();
+    void script.process.ended.then(drop);
+  }
+
+  /** Kills everything, and resolves when nothing lives. */
+  async killAll(): Promise<void> {
+    for (const { process } of this.#scripts.values()) process.kill();
+    await Promise.all([...this.#scripts.values()].map(({ process }) => process.ended));
+  }
+}

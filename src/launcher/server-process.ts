@@ -1,0 +1,98 @@
+/** The server as a child process: started, connected by a socket pair, started again when it ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import {
+  type Chunk,
+  encodeChunkHead,
+  encodeControl,
+  FrameReader,
+  type FromLauncher,
+  type ToLauncher,
+} from './protocol.ts';
+import type { ServerLink } from './scripts.ts';
+
+/** The descriptor of the server's end of the socket pair. */
+export const LINK_FD = 3;
+/** First and longest pause before a server that has crashed is started again, in ms. */
+const BACK_OFF_MS = [100, 5000] as const;
+/** A server that has lived this long did not crash at once, in ms. */
+const STEADY_MS = 10_000;
+
+/** What the launcher does about its server. */
+export interface ServerHandlers {
+  onMessage(message: ToLauncher): void;
+  /** Its connection has ended, and all it ever sent has been handled. */
+  onGone(): void;
+  /** It ended, and is not started again. */
+  onEnd(exitCode: number): void;
+  log(message: string): void;
+}
+
+export class ServerProcess implements ServerLink {
+  readonly #entry: string;
+  readonly #handlers: ServerHandlers;
+  #child: ChildProcess | undefined;
+  #socket: Duplex | undefined;
+  #wasReady = false;
+  #ending = false;
+  #pause: number = BACK_OFF_MS[0];
+
+  constructor(entry: string, handlers: ServerHandlers) {
+    this.#entry = entry;
+    this.#handlers = handlers;
+  }
+
+  start(): void {
+    const startedAt = performance.now();
+    const child = spawn(process.execPath, [this.#entry, `${LINK_FD}`], {
+      stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    });
+    const socket = child.stdio[LINK_FD] as Duplex;
+    this.#child = child;
+    this.#socket = socket;
+    const reader = new FrameReader<ToLauncher>((message) => {
+      if (message.type === 'ready') this.#wasReady = true;
+      this.#handlers.onMessage(message);
+    });
+    socket.on('data', (bytes: Buffer) => reader.push(bytes));
+    // A server that was killed leaves a broken pipe; its end is told below.
+    socket.on('error', () => {});
+    const exited = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    void Promise.all([exited, closed]).then(([code]) => {
+      this.#socket = undefined;
+      this.#handlers.onGone();
+      if (this.#ending || !this.#wasReady) return this.#handlers.onEnd(code);
+      if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
+      this.#handlers.log(`the server ended with ${code}; starting it again in ${this.#pause} ms`);
+      setTimeout(() => (this.#ending ? this.#handlers.onEnd(1) : this.start()), this.#pause);
+      this.#pause = Math.min(this.#pause * 2, BACK_OFF_MS[1]);
+    });
+  }
+
+  control(message: FromLauncher): void {
+    this.#socket?.write(encodeControl(message));
+  }
+
+  chunk(chunk: Chunk): void {
+    this.#socket?.write(encodeChunkHead(chunk));
+    this.#socket?.write(chunk.bytes);
+  }
+
+  /** Ends the server for good, by a signal that lets it stop all scripts first. */
+  end(): void {
+    this.#ending = true;
+    this.#child?.kill('SIGTERM');
+  }
+
+  kill(): void {
+    this.#ending = true;
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** Ends this server and starts another; scripts run on. */
+  restart(): void {
+    this.#pause = 0;
+    this.control({ type: 'hand over' });
+  }
+}

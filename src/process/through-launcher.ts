@@ -1,0 +1,119 @@
+/** The ProcessRunner that has the launcher run scripts: they outlive a crash of the server. */
+import { Socket } from 'node:net';
+import { StartupError } from '../errors.ts';
+import {
+  encodeControl,
+  FrameReader,
+  type FromLauncher,
+  PROTOCOL,
+  type ScriptState,
+  type ToLauncher,
+} from '../launcher/protocol.ts';
+import type { OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
+import { killLeftovers } from '../scripts/setup.ts';
+
+export interface LauncherOptions {
+  /** The descriptor of our end of the socket pair. */
+  fd: number;
+  dataDir: string;
+  /** The launcher wants another server to take over. */
+  onHandOver: () => void;
+  /** The launcher is gone; its scripts are being killed and end as `lost`. */
+  onLost: () => void;
+}
+
+/** A runner over a launcher, and what else the server has to know of it. */
+export interface LauncherRunner extends ProcessRunner {
+  /** The number that marks this launcher's commands. */
+  owner: number;
+  /** Tells the launcher that the server serves. */
+  ready(): void;
+  /** Lets go of the launcher, so that the process can end. */
+  close(): void;
+}
+
+/** One script from the server's side. */
+interface Remote {
+  sink: OutputSink;
+  started: (pid: number | null) => void;
+  ended: (result: Awaited<RunningProcess['ended']>) => void;
+}
+
+/** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
+export async function connectLauncher(options: LauncherOptions): Promise<LauncherRunner> {
+  const { dataDir } = options;
+  const socket = new Socket({ fd: options.fd });
+  const remotes = new Map<string, Remote>();
+  const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
+  const send = (message: ToLauncher) => socket.write(encodeControl(message));
+
+  const reader = new FrameReader<FromLauncher>(
+    (message) => {
+      switch (message.type) {
+        case 'hello':
+          return greeted.resolve(message);
+        case 'started':
+          return remotes.get(message.uuid)?.started(message.pid);
+        case 'ended': {
+          const { end, durationMs } = message;
+          return remotes.get(message.uuid)?.ended({ end, durationMs });
+        }
+        case 'full':
+          return remotes.get(message.uuid)?.sink.full();
+        case 'hand over':
+          return options.onHandOver();
+        default:
+          message satisfies never;
+      }
+    },
+    ({ uuid, stream, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes),
+  );
+  let closed = false;
+  socket.on('data', (bytes: Buffer) => reader.push(bytes));
+  socket.on('error', () => {});
+  socket.once('close', () => {
+    if (closed) return;
+    options.onLost();
+    for (const [uuid, remote] of remotes) {
+      void killLeftovers(dataDir, [uuid]).then(() => remote.ended({ end: { kind: 'lost' }, durationMs: null }));
+    }
+  });
+
+  send({ type: 'hello', protocol: PROTOCOL, dataDir });
+  const hello = await greeted.promise;
+  if (hello.problem !== undefined) throw new StartupError(hello.problem);
+
+  /** Follows a script whose launch or attachment is asked for in `first`. */
+  function follow(uuid: string, sink: OutputSink, first: ToLauncher): RunningProcess {
+    const started = Promise.withResolvers<number | null>();
+    const ended = Promise.withResolvers<Awaited<RunningProcess['ended']>>();
+    remotes.set(uuid, { sink, started: started.resolve, ended: ended.resolve });
+    sink.onCommitted = (upTo) => send({ type: 'ack', uuid, upTo });
+    send(first);
+    void ended.promise.then(() => started.resolve(null));
+    return {
+      started: started.promise,
+      ended: ended.promise,
+      terminate: (by, graceMs) => send({ type: 'terminate', uuid, by, graceMs }),
+      kill: () => send({ type: 'kill', uuid }),
+    };
+  }
+
+  return {
+    description: `${hello.spawner} in the launcher`,
+    owner: hello.owner,
+    living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
+    start: ({ uuid, script }, sink) => follow(uuid, sink, { type: 'launch', uuid, script }),
+    attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
+    forget(uuid) {
+      remotes.delete(uuid);
+      send({ type: 'forget', uuid });
+    },
+    killLeftovers: (uuids) => killLeftovers(dataDir, uuids),
+    ready: () => send({ type: 'ready' }),
+    close() {
+      closed = true;
+      socket.end();
+    },
+  };
+}

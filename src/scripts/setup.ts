@@ -1,0 +1,65 @@
+/** What all scripts of one owner share: found and made once, before the first of them runs. */
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { StartupError } from '../errors.ts';
+import { untilEmpty } from '../os/process-table.ts';
+import { createSpawner } from '../os/spawn.ts';
+import { cleanEnvironment } from './environment.ts';
+import { type ScriptSetup, scriptFile } from './script-process.ts';
+
+export interface ScriptSetupOptions {
+  /** Folder for the script files and the working folder of scripts; created when missing. */
+  dataDir: string;
+  /** The environment that scripts get an allowed part of. */
+  environment: Record<string, string | undefined>;
+}
+
+/** @throws StartupError when there is no bash or the folders can't be made. */
+export async function createScriptSetup(options: ScriptSetupOptions): Promise<ScriptSetup> {
+  const env = cleanEnvironment(options.environment);
+  // Others may pass through, PostgreSQL's user for one; each folder in it is closed by itself.
+  makeFolder(options.dataDir, 0o711);
+  return {
+    spawner: await createSpawner(),
+    bash: findBash(env.PATH as string),
+    env,
+    scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
+    workDir: makeFolder(join(options.dataDir, 'work'), 0o700),
+  };
+}
+
+/**
+ * Kills what an earlier owner that is gone left running of these commands, and resolves when nothing of them lives.
+ * @returns how many processes were killed.
+ */
+export async function killLeftovers(dataDir: string, uuids: readonly string[]): Promise<number> {
+  const killed = await Promise.all(uuids.map((uuid) => untilEmpty({ uuid }, () => true)));
+  await Promise.all(uuids.map((uuid) => rm(scriptFile(scriptsFolder(dataDir), uuid), { force: true })));
+  return killed.reduce((sum, count) => sum + count, 0);
+}
+
+function scriptsFolder(dataDir: string): string {
+  return join(dataDir, 'scripts');
+}
+
+function findBash(path: string): string {
+  for (const folder of [...path.split(delimiter), '/bin', '/usr/bin']) {
+    const file = join(folder, 'bash');
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {}
+  }
+  throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
+}
+
+function makeFolder(path: string, mode: number): string {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+    accessSync(path, constants.W_OK);
+    return path;
+  } catch (error) {
+    throw new StartupError(`the data folder can't be written: ${(error as Error).message}`);
+  }
+}
