@@ -34,9 +34,9 @@ export async function durableOutput(run: Run): Promise<void> {
   await inRounds(run, async () => {
     printed.push(megabytes / (await seconds(() => outputOf(script))));
     copied.push(megabytes / (await copySeconds(db, text)));
-    const before = processorMs(server.pid);
+    const before = processorMs(server.pids);
     durable.push(megabytes / (await storeSeconds(server, db, '/api/v1/durables/commands', script, text)));
-    busyMs.push((processorMs(server.pid) - before) / megabytes);
+    busyMs.push((processorMs(server.pids) - before) / megabytes);
     regular.push(megabytes / (await storeSeconds(server, db, '/api/v1/commands', script, text)));
   });
 
@@ -46,7 +46,7 @@ export async function durableOutput(run: Run): Promise<void> {
   figure('durable output: the same by a regular command', regular, 'MB/s', copy);
   figure('durable output: the script alone, into a pipe', printed, 'MB/s');
   figure('durable output: processor time of the server', busyMs, 'ms/MB');
-  figure('durable output: resident memory of the server, at most', [residentMiB(server.pid, 'peak')], 'MiB');
+  figure('durable output: resident memory of the server, at most', [residentMiB(server.pids, 'peak')], 'MiB');
 }
 
 async function outputOf(script: string): Promise<Buffer> {

@@ -19,11 +19,11 @@ export async function memory(run: Run): Promise<void> {
   const count = run.quick ? 200 : 1000;
   const server = await startServer(run, { SHELLVISOR_MAX_PARALLEL: `${count}` });
   const db = await connect(run, server.databaseUrl);
-  const idle = await settledMiB(server.pid);
+  const idle = await settledMiB(server.pids);
   await submit(server.url, CONNECTIONS, count, 'sleep 1000');
   await untilTrue(db, "SELECT count(*) = $1 FROM commands WHERE status = 'EXECUTING'", [count]);
   const scripts = await scriptsMiB(db, count);
-  const live = await settledMiB(server.pid);
+  const live = await settledMiB(server.pids);
 
   figure('memory: the server idle', [idle], 'MiB', { name: 'an empty Node', values: [await emptyNodeMiB()] });
   figure(`memory: the server with ${count.toLocaleString('en')} live commands`, [live], 'MiB');
@@ -34,11 +34,11 @@ export async function memory(run: Run): Promise<void> {
 }
 
 /** Waits until a process's memory stays where it is, which is some time after the work is done. */
-async function settledMiB(pid: number): Promise<number> {
-  let last = residentMiB(pid);
+async function settledMiB(pids: readonly number[]): Promise<number> {
+  let last = residentMiB(pids);
   for (let calm = 0; calm < 5; ) {
     await delay(500);
-    const now = residentMiB(pid);
+    const now = residentMiB(pids);
     calm = Math.abs(now - last) < 0.5 ? calm + 1 : 0;
     last = now;
   }
@@ -59,7 +59,7 @@ async function scriptsMiB(db: Client, count: number): Promise<number> {
 async function emptyNodeMiB(): Promise<number> {
   const child = spawn(process.execPath, ['-e', 'console.log("up"); process.stdin.resume()']);
   await once(child.stdout, 'data');
-  const mib = residentMiB(child.pid as number);
+  const mib = residentMiB([child.pid as number]);
   child.kill();
   await once(child, 'exit');
   return mib;

@@ -5,10 +5,12 @@ const MIB = 1024 * 1024;
 /** `_SC_CLK_TCK` is 100 on every Linux that Node runs on. */
 const TICK_MS = 10;
 
-/** Resident memory of a process in MiB; `peak` is the most it ever had. */
-export function residentMiB(pid: number, which: 'now' | 'peak' = 'now'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-  return kibOf(status, which === 'now' ? 'VmRSS' : 'VmHWM') * (1024 / MIB);
+/** Resident memory of processes together in MiB; `peak` is the most that each ever had. */
+export function residentMiB(pids: readonly number[], which: 'now' | 'peak' = 'now'): number {
+  const kib = pids.map((pid) =>
+    kibOf(readFileSync(`/proc/${pid}/status`, 'latin1'), which === 'now' ? 'VmRSS' : 'VmHWM'),
+  );
+  return kib.reduce((sum, each) => sum + each, 0) * (1024 / MIB);
 }
 
 /** The memory of a process in MiB, what it shares with others counted by its share. */
@@ -20,8 +22,12 @@ function kibOf(text: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]);
 }
 
-/** The processor time that a process has used, all its threads together. */
-export function processorMs(pid: number): number {
+/** The processor time that processes have used, all their threads together. */
+export function processorMs(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + processorMsOf(pid), 0);
+}
+
+function processorMsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // proc(5): utime and stime, fields 14 and 15; fields are counted after the last `)`.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

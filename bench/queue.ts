@@ -18,14 +18,14 @@ export async function queue(run: Run): Promise<void> {
   // Code that has not run often yet is slow; without these the first commands would pay for it.
   await submit(server.url, CONNECTIONS, part, 'echo warm');
 
-  const memoryBefore = residentMiB(server.pid);
+  const memoryBefore = residentMiB(server.pids);
   const parts: { ms: number; busyMs: number }[] = [];
   for (let sent = 0; sent < count; sent += part) {
-    const before = processorMs(server.pid);
+    const before = processorMs(server.pids);
     const { seconds } = await submit(server.url, CONNECTIONS, part, 'echo hi');
-    parts.push({ ms: (seconds * 1000) / part, busyMs: (processorMs(server.pid) - before) / part });
+    parts.push({ ms: (seconds * 1000) / part, busyMs: (processorMs(server.pids) - before) / part });
   }
-  const memoryAfter = residentMiB(server.pid);
+  const memoryAfter = residentMiB(server.pids);
   await untilTrue(db, "SELECT count(*) = $1 FROM commands WHERE status = 'QUEUED'", [count + part]);
 
   const [first, last] = [parts[0], parts.at(-1)] as const;

@@ -1,7 +1,7 @@
-/** The server that is measured: a process of its own, with an embedded PostgreSQL of its own, set up as in production. */
+/** The server that is measured: launcher and server as `npm start` starts them, with an embedded PostgreSQL of its own, set up as in production. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { startEmbedded } from '../src/persistence/embedded.ts';
 import type { Run } from './benchmark.ts';
 
-const ENTRY = fileURLToPath(new URL('../src/server.ts', import.meta.url));
+const ENTRY = fileURLToPath(new URL('../src/launcher/main.ts', import.meta.url));
 
 /** The server itself ends within `SHELLVISOR_SHUTDOWN_MS`; past this it hangs, in ms. */
 const KILL_AFTER_MS = 20_000;
@@ -17,7 +17,8 @@ const KILL_AFTER_MS = 20_000;
 export interface Server {
   /** Such as `http://127.0.0.1:41234`. */
   url: string;
-  pid: number;
+  /** The process ids of the server and of its launcher: what is measured is both together. */
+  pids: number[];
   /** Where its commands are stored. */
   databaseUrl: string;
 }
@@ -30,10 +31,10 @@ export async function startServer(run: Run, settings: Record<string, string> = {
   run.cleanup.defer(() => stopLeftCluster(clusterDir));
 
   const { PATH = '', HOME = '' } = process.env;
-  const env = { PATH, HOME, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...settings };
-  const profiling = run.profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${run.profileDir}`];
+  const env: Record<string, string> = { PATH, HOME, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...settings };
+  if (run.profileDir !== undefined) env.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${run.profileDir}`;
   // Detached, so that a Ctrl-C at the terminal reaches us alone, and the server ends in its turn.
-  const child = spawn(process.execPath, [...profiling, ENTRY], {
+  const child = spawn(process.execPath, [ENTRY], {
     detached: true,
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -44,7 +45,9 @@ export async function startServer(run: Run, settings: Record<string, string> = {
   const url = await apiUrl(child);
   // It runs already: this only asks where.
   const { url: databaseUrl } = await startEmbedded({ dataDir: clusterDir });
-  return { url, pid: child.pid as number, databaseUrl };
+  const launcher = child.pid as number;
+  const children = readFileSync(`/proc/${launcher}/task/${launcher}/children`, 'latin1').trim().split(' ');
+  return { url, pids: [launcher, ...children.map(Number)], databaseUrl };
 }
 
 /** Waits for the line of the banner that says where the API is. */

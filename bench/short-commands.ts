@@ -29,14 +29,14 @@ export async function shortCommands(run: Run): Promise<void> {
   const bare: number[] = [];
   const stored: number[] = [];
   const loads: Load[] = [];
-  const busyBefore = processorMs(server.pid);
+  const busyBefore = processorMs(server.pids);
   await inRounds(run, async () => {
     bare.push(count / (await xargsSeconds(file, count)));
     const { load, seconds } = await store(server, db, count);
     loads.push(load);
     stored.push(count / seconds);
   });
-  const busyMs = processorMs(server.pid) - busyBefore;
+  const busyMs = processorMs(server.pids) - busyBefore;
 
   figure('short commands: run and stored', stored, '/s', { name: `xargs -P ${PARALLEL}`, values: bare });
   figure(
@@ -50,7 +50,7 @@ export async function shortCommands(run: Run): Promise<void> {
     'ms',
   );
   figure('short commands: processor time of the server, each', [busyMs / (count * stored.length)], 'ms');
-  figure('short commands: resident memory of the server, at most', [residentMiB(server.pid, 'peak')], 'MiB');
+  figure('short commands: resident memory of the server, at most', [residentMiB(server.pids, 'peak')], 'MiB');
 }
 
 async function scriptFile(run: Run): Promise<string> {

@@ -155,7 +155,7 @@ async function start(config: Config, log: Logger, closers: Closers, events: Laun
   const app = await buildApp({ commander, reader, isStorageError: isUnavailable, logger: log });
   closers.push(() => closeApp(app));
   // Closed first: clients are answered to the end, and what runs is stopped while they still can be.
-  closers.push((ending) => (ending === 'shut down' ? commander.drain() : undefined));
+  closers.push((ending) => (ending === 'shut down' ? commander.drain() : launcher?.pause()));
 
   const address = await app.listen({ host: config.host, port: config.port }).catch((error) => {
     throw cannotListen(config.host, config.port, error);

@@ -28,6 +28,8 @@ export interface LauncherRunner extends ProcessRunner {
   owner: number;
   /** Tells the launcher that the server serves. */
   ready(): void;
+  /** Takes nothing more from the launcher, so that the journal of loud scripts comes to rest; the next server gets it. */
+  pause(): void;
   /** Lets go of the launcher, so that the process can end. */
   close(): void;
 }
@@ -111,6 +113,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     },
     killLeftovers: (uuids) => killLeftovers(dataDir, uuids),
     ready: () => send({ type: 'ready' }),
+    pause: () => void socket.pause(),
     close() {
       closed = true;
       socket.end();
