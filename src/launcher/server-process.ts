@@ -57,14 +57,16 @@ export class ServerProcess implements ServerLink {
     socket.on('data', (bytes: Buffer) => reader.push(bytes));
     // A server that was killed leaves a broken pipe; its end is told below.
     socket.on('error', () => {});
-    const exited = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+    const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
+      child.once('exit', (code, signal) => resolve([code, signal])),
+    );
     const closed = new Promise((resolve) => socket.once('close', resolve));
-    void Promise.all([exited, closed]).then(([code]) => {
+    void Promise.all([exited, closed]).then(([[code, signal]]) => {
       this.#socket = undefined;
       this.#handlers.onGone();
-      if (this.#ending || !this.#wasReady) return this.#handlers.onEnd(code);
+      if (this.#ending || !this.#wasReady) return this.#handlers.onEnd(code ?? 1);
       if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
-      this.#handlers.log(`the server ended with ${code}; starting it again in ${this.#pause} ms`);
+      this.#handlers.log(`the server ended with ${signal ?? code}; starting it again in ${this.#pause} ms`);
       setTimeout(() => (this.#ending ? this.#handlers.onEnd(1) : this.start()), this.#pause);
       this.#pause = Math.min(this.#pause * 2, BACK_OFF_MS[1]);
     });
