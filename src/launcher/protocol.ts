@@ -5,17 +5,14 @@
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
 import type { ProcessEnd, StopReason, Stream } from '../command.ts';
+import type { LivingScript } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
 export const PROTOCOL = 1;
 
 /** A script that the launcher has and the server has not forgotten yet. */
-export interface ScriptState {
+export interface ScriptState extends LivingScript {
   uuid: string;
-  /** Who ended it, once somebody did. */
-  stoppedBy: StopReason | null;
-  /** How long it has been running, in ms. */
-  elapsedMs: number;
 }
 
 export type ToLauncher =

@@ -12,7 +12,7 @@ import {
 import type { ServerLink } from './scripts.ts';
 
 /** The descriptor of the server's end of the socket pair. */
-export const LINK_FD = 3;
+const LINK_FD = 3;
 /** First and longest pause before a server that has crashed is started again, in ms. */
 const BACK_OFF_MS = [100, 5000] as const;
 /** A server that has lived this long did not crash at once, in ms. */
@@ -68,7 +68,7 @@ export class ServerProcess implements ServerLink {
       if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
       this.#handlers.log(`the server ended with ${signal ?? code}; starting it again in ${this.#pause} ms`);
       setTimeout(() => (this.#ending ? this.#handlers.onEnd(1) : this.start()), this.#pause);
-      this.#pause = Math.min(this.#pause * 2, BACK_OFF_MS[1]);
+      this.#pause = Math.min(Math.max(this.#pause * 2, BACK_OFF_MS[0]), BACK_OFF_MS[1]);
     });
   }
 

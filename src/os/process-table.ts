@@ -160,8 +160,10 @@ export async function untilEmpty(tree: TreeId, hard: () => boolean): Promise<num
     }
     emptyLooks = 0;
     if (hard()) {
-      for (const pid of members) signal(pid, 'SIGKILL');
-      for (const pid of members) killed.add(pid);
+      for (const pid of members) {
+        signal(pid, 'SIGKILL');
+        killed.add(pid);
+      }
     } else {
       await delay(pause);
       pause = Math.min(pause * 2, 100);

@@ -137,10 +137,15 @@ function ownerOf(dataDir: string): { uid: number; gid: number } | undefined {
   return uid === 0 ? undefined : { uid, gid };
 }
 
-function accountFor(names: string[]): { uid: number; gid: number } {
-  const users = readFileSync('/etc/passwd', 'utf8')
+/** The lines of passwd(5) in fields: name, password, user id, group id, ... */
+function systemUsers(): string[][] {
+  return readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .map((line) => line.split(':'));
+}
+
+function accountFor(names: string[]): { uid: number; gid: number } {
+  const users = systemUsers();
   for (const name of names) {
     const user = users.find(([userName]) => userName === name);
     if (user !== undefined) return { uid: Number(user[2]), gid: Number(user[3]) };
@@ -200,9 +205,7 @@ function ownFolder(path: string, account: Account | undefined): void {
 function identityMap(dataDir: string): string {
   const names = new Set(['root', userInfo().username]);
   const { uid } = statSync(dataDir);
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'));
+  const users = systemUsers();
   const owner = users.find((user) => user[2] === `${uid}`)?.[0];
   if (owner !== undefined) names.add(owner);
   return [...names].map((name) => `${ROLE} "${name}" ${ROLE}\n`).join('');

@@ -6,7 +6,7 @@
  *
  * Invariants:
  * - One batch is under way at a time; what comes meanwhile makes the next one (group commit).
- * - Within a batch the order is insert, begin, output, finish, delete, which is the order of a command's life.
+ * - Within a batch the order is insert, begin, output, finish, which is the order of a command's life.
  * - A finish goes into a batch only when no output of its command is left for a later one.
  * - Every statement may run twice with the effect of once, so a batch whose commit is in doubt is simply sent again.
  * - At most about `ROOM_BYTES` of output wait in memory; beyond it pipes are paused.
@@ -99,8 +99,8 @@ export class BatchJournal implements Journal, OutputObserver {
       const item = { command, deadline: Date.now() + this.#options.clockOffsetMs + INSERT_DEADLINE_MS };
       const entry: InsertEntry = { item, abandoned: false, resolve, reject };
       // Looks once more at what has come: when our own event loop was blocked, the database may well have answered.
-      const deadline = setTimeout(() => setImmediate(() => abandon(entry)), INSERT_DEADLINE_MS);
-      const abandon = (entry: InsertEntry) => {
+      const deadline = setTimeout(() => setImmediate(abandon), INSERT_DEADLINE_MS);
+      const abandon = () => {
         entry.abandoned = true;
         this.#inserts.delete(entry);
         reject(new StorageUnavailable());

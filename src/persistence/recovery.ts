@@ -56,8 +56,12 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
   let killed = 0;
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
+    let alive = 0;
     for (const owner of await otherOwners(pool, claim.owner)) {
-      if (!(await claim.takeOver(owner))) continue;
+      if (!(await claim.takeOver(owner))) {
+        alive++;
+        continue;
+      }
       const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
       // Killed first: once `lost` shows, nothing of the command lives.
       killed += await runner.killLeftovers(executing);
@@ -66,7 +70,7 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
       await claim.release(owner);
       lost += executing.length;
     }
-    if ((await otherOwners(pool, claim.owner)).length === 0 || performance.now() > deadline) return { lost, killed };
+    if (alive === 0 || performance.now() > deadline) return { lost, killed };
     await delay(50);
   }
 }
