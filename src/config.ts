@@ -31,6 +31,7 @@ const schema = z.object({
   SHELLVISOR_STOP_GRACE_MS: wholeNumber(0, MAX_TIMER_MS).default(5000),
   SHELLVISOR_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
+  SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
 
 /** The configuration of the server. All times are in ms. */
@@ -53,6 +54,8 @@ export interface Config {
   timeoutMs: number | undefined;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
+  /** Whether control groups are used where cgroup v2 is there and ours to write. */
+  cgroups: boolean;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -91,6 +94,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     stopGraceMs: v.SHELLVISOR_STOP_GRACE_MS,
     timeoutMs: v.SHELLVISOR_TIMEOUT_MS,
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
+    cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,
   };
 }

@@ -62,6 +62,8 @@ export interface LivingScript {
 export interface ProcessRunner {
   /** How it runs them, for the log. */
   readonly description: string;
+  /** By which means it ends process trees, for the log and for readiness. */
+  readonly layers: readonly string[];
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */

@@ -15,6 +15,7 @@ t.test('without any variable the defaults hold', async (t) => {
     stopGraceMs: 5000,
     timeoutMs: undefined,
     shutdownMs: 10_000,
+    cgroups: true,
     environment: {},
   });
 });
@@ -43,6 +44,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     stopGraceMs: 0,
     timeoutMs: 1000,
     shutdownMs: 10_000,
+    cgroups: true,
   });
 });
 

@@ -16,8 +16,8 @@ export interface ScriptState extends LivingScript {
 }
 
 export type ToLauncher =
-  /** The first message. `dataDir` is where scripts find their folders. */
-  | { type: 'hello'; protocol: number; dataDir: string }
+  /** The first message. `dataDir` is where scripts find their folders; `cgroups`: whether control groups may be used. */
+  | { type: 'hello'; protocol: number; dataDir: string; cgroups: boolean }
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */
@@ -34,7 +34,15 @@ export type ToLauncher =
 
 export type FromLauncher =
   /** The answer to the server's hello. `problem` says in one line why no scripts can be run. */
-  | { type: 'hello'; protocol: number; owner: number; spawner: string; scripts: ScriptState[]; problem?: string }
+  | {
+      type: 'hello';
+      protocol: number;
+      owner: number;
+      spawner: string;
+      layers: readonly string[];
+      scripts: ScriptState[];
+      problem?: string;
+    }
   /** `pid` is null when bash could not be started. */
   | { type: 'started'; uuid: string; pid: number | null }
   | { type: 'ended'; uuid: string; end: ProcessEnd; durationMs: number | null }

@@ -72,6 +72,11 @@ export class ServerProcess implements ServerLink {
     });
   }
 
+  /** Its process id, also of one that has just ended. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   control(message: FromLauncher): void {
     this.#socket?.write(encodeControl(message));
   }

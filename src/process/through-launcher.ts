@@ -16,6 +16,8 @@ export interface LauncherOptions {
   /** The descriptor of our end of the socket pair. */
   fd: number;
   dataDir: string;
+  /** Whether control groups are used where they can be. */
+  cgroups: boolean;
   /** The launcher wants another server to take over. */
   onHandOver: () => void;
   /** The launcher is gone; its scripts are being killed and end as `lost`. */
@@ -43,7 +45,7 @@ interface Remote {
 
 /** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
 export async function connectLauncher(options: LauncherOptions): Promise<LauncherRunner> {
-  const { dataDir } = options;
+  const { dataDir, cgroups } = options;
   const socket = new Socket({ fd: options.fd });
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
@@ -81,7 +83,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     }
   });
 
-  send({ type: 'hello', protocol: PROTOCOL, dataDir });
+  send({ type: 'hello', protocol: PROTOCOL, dataDir, cgroups });
   const hello = await greeted.promise;
   if (hello.problem !== undefined) throw new StartupError(hello.problem);
 
@@ -103,6 +105,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
 
   return {
     description: `${hello.spawner} in the launcher`,
+    layers: hello.layers,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
     start: ({ uuid, script }, sink) => follow(uuid, sink, { type: 'launch', uuid, script }),

@@ -51,7 +51,7 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
   const commander = createCommandSystem({
     journal,
     reader,
-    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env }),
+    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true }),
     maxParallel: 64,
     maxQueued: 100,
     stopGraceMs: 5000,

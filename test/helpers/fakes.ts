@@ -32,6 +32,7 @@ export class FakeProcess implements RunningProcess {
 export class FakeRunner implements ProcessRunner {
   readonly processes = new Map<string, FakeProcess>();
   readonly description = 'fake';
+  readonly layers: readonly string[] = [];
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];
