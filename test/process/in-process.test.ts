@@ -14,7 +14,7 @@ async function runnerFor(t: Test, environment: Record<string, string> = { PATH: 
   const runner = await createInProcessRunner({ dataDir, environment });
   const start = (script: string, sink = new CollectingSink()) => {
     const uuid = randomUUID();
-    const process = runner.start({ uuid, script }, sink);
+    const process = runner.start({ uuid, script, options: {} }, sink);
     t.teardown(() => process.kill());
     return { process, sink, uuid };
   };
