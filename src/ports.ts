@@ -5,6 +5,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  RunOptions,
   Status,
   StopReason,
   Stream,
@@ -30,6 +31,7 @@ export interface OutputSink {
 export interface ProcessSpec {
   uuid: string;
   script: string;
+  options: RunOptions;
 }
 
 /** A script that runs, owned by the runner that started it. */
@@ -114,7 +116,7 @@ export interface CommandReader {
 export interface Commander {
   /**
    * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws Draining, QueueFull, StorageUnavailable
+   * @throws TimeoutTooLong, Draining, QueueFull, StorageUnavailable
    */
   submit(request: CommandRequest): Promise<string>;
   /**

@@ -37,7 +37,7 @@ async function handle(message: ToLauncher): Promise<void> {
     case 'ready':
       return;
     case 'launch':
-      return scripts.launch(setup as ScriptSetup, message.uuid, message.script);
+      return scripts.launch(setup as ScriptSetup, message);
     case 'attach':
       return scripts.attach(message.uuid, message.from);
     case 'terminate':

@@ -108,7 +108,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     layers: hello.layers,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
-    start: ({ uuid, script }, sink) => follow(uuid, sink, { type: 'launch', uuid, script }),
+    start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {
       remotes.delete(uuid);

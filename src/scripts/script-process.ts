@@ -140,8 +140,9 @@ export class ScriptProcess implements RunningProcess {
     if (!this.#stopWanted()) await Promise.race([pipes.closed, drained.promise, stop]);
     clearTimeout(timer);
     const stopping = this.#stopWanted();
-    // What a script has left in the background ends with it; what is being stopped has its grace first.
-    if (!tree.isEmpty) await tree.untilEmpty(() => !stopping || this.#wanted === 'kill');
+    // What a script has left in the background ends with it, unless it shall stay; what is stopped has its grace first.
+    const ends = stopping || this.#spec.options.keepBackground !== true;
+    if (ends && !tree.isEmpty) await tree.untilEmpty(() => !stopping || this.#wanted === 'kill');
     if (!pipes.areClosed) await pipes.readRest(LAST_READ_MS);
   }
 

@@ -15,7 +15,8 @@ export interface TestAppOptions {
   maxParallel?: number;
   maxQueued?: number;
   stopGraceMs?: number;
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
+  maxTimeoutMs?: number;
 }
 
 export interface TestAnswer {
@@ -57,6 +58,7 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
     stopGraceMs: 5000,
     shutdownGraceMs: 0,
     timeoutMs: undefined,
+    maxTimeoutMs: undefined,
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });

@@ -18,7 +18,7 @@ async function runnerFor(
   const runner = await createInProcessRunner({ dataDir, environment, cgroups });
   const start = (script: string, sink = new CollectingSink()) => {
     const uuid = randomUUID();
-    const process = runner.start({ uuid, script }, sink);
+    const process = runner.start({ uuid, script, options: {} }, sink);
     t.teardown(() => process.kill());
     return { process, sink, uuid };
   };

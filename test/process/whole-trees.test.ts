@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import type { RunOptions } from '../../src/command.ts';
 import { Cgroups } from '../../src/os/cgroups.ts';
+import { killTree } from '../../src/os/process-trees.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
@@ -28,11 +30,15 @@ const ESCAPES: Record<string, string> = {
 for (const cgroups of [true, false]) {
   const dataDir = temporaryFolder(t);
   const runner = await createInProcessRunner({ dataDir, environment: { PATH: process.env.PATH }, cgroups });
-  const start = (t: Test, script: string, uuid: string = randomUUID()) => {
+  const start = (
+    t: Test,
+    script: string,
+    { uuid = randomUUID() as string, ...options }: RunOptions & { uuid?: string } = {},
+  ) => {
     const sink = new CollectingSink();
-    const running = runner.start({ uuid, script }, sink);
+    const running = runner.start({ uuid, script, options }, sink);
     t.teardown(() => running.kill());
-    return { running, sink };
+    return { running, sink, uuid };
   };
 
   t.test(`with the layers ${runner.layers.join(', ')}`, async (t) => {
@@ -91,6 +97,27 @@ for (const cgroups of [true, false]) {
       t.match(sink.text(), /tidied/);
     });
 
+    t.test(
+      'what a script leaves in the background lives on after its end if that is wished, and dies by a stop',
+      async (t) => {
+        const seconds = uniqueSeconds();
+        const sleepers = () => processesWith(`sleep\0${seconds}`);
+        const leave = `(setsid sleep ${seconds} >/dev/null 2>&1 &); sleep ${seconds} >/dev/null 2>&1 &`;
+        const first = start(t, `${leave} exit 0`, { keepBackground: true });
+        t.same((await first.running.ended).end, { kind: 'exited', exitCode: 0 });
+        await until('both live', () => sleepers().length === 2);
+        t.teardown(() => killTree(first.uuid));
+        const second = start(t, `${leave} wait`, { keepBackground: true });
+        await until('those of the second live too', () => sleepers().length === 4);
+        second.running.terminate('stop', 60_000);
+        second.running.kill();
+        await second.running.ended;
+        t.equal(sleepers().length, 2, 'those of the other command are left alone');
+        t.equal(await killTree(first.uuid), 2, 'who knows its uuid can still find them');
+        t.same(sleepers(), []);
+      },
+    );
+
     t.test('a script finds no trace of how it is kept', async (t) => {
       const { running, sink } = start(t, 'echo "$BASH_ENV:$SHELLVISOR_MARK:$SHELLVISOR_CGROUP:$?:$#"; env');
       await running.ended;
@@ -115,7 +142,7 @@ for (const cgroups of [true, false]) {
       t.test('the control group of a script is removed with it, those that it made in it included', async (t) => {
         const uuid = randomUUID();
         const path = Cgroups.find()?.open(uuid).path;
-        const { running, sink } = start(t, `cat ${path}/cgroup.procs; mkdir ${path}/own; echo $$`, uuid);
+        const { running, sink } = start(t, `cat ${path}/cgroup.procs; mkdir ${path}/own; echo $$`, { uuid });
         await running.ended;
         const lines = sink.text().trim().split('\n');
         t.ok(lines.slice(0, -1).includes(lines.at(-1) as string), 'bash was in its group');
