@@ -56,14 +56,18 @@ export class ProcessTrees {
 
   static async create(options: ProcessTreesOptions): Promise<ProcessTrees> {
     const found = options.cgroups ? Cgroups.find() : null;
-    const cgroups = found?.isUsable(options.bash) ? found : null;
-    cgroups?.removeStale();
+    const cgroups = found?.prepare(options.bash) ? found : null;
+    await cgroups?.killAbandoned();
     return new ProcessTrees(await adoptOrphans(options.isOwnChild), cgroups);
   }
 
-  /** Makes ready for the tree of a command. @throws when its control group can't be made. */
-  open(uuid: string): ProcessTree {
-    return new ProcessTree(uuid, this.#orphans, this.#cgroups);
+  /**
+   * Makes ready for the tree of a command.
+   * @param mayStay whether its processes may outlive it.
+   * @throws when its control group can't be made.
+   */
+  open(uuid: string, mayStay: boolean): ProcessTree {
+    return new ProcessTree(uuid, mayStay, this.#orphans, this.#cgroups);
   }
 }
 
@@ -76,11 +80,11 @@ export class ProcessTree {
   readonly #cgroups: Cgroups | null;
   readonly #cgroup: Cgroup | null;
 
-  constructor(uuid: string, orphans: Orphans | null, cgroups: Cgroups | null) {
+  constructor(uuid: string, mayStay: boolean, orphans: Orphans | null, cgroups: Cgroups | null) {
     this.#id = { mark: markOf(uuid) };
     this.#orphans = orphans;
     this.#cgroups = cgroups;
-    this.#cgroup = cgroups?.open(uuid) ?? null;
+    this.#cgroup = cgroups?.open(mayStay ? uuid : undefined) ?? null;
     this.environment = {
       SHELLVISOR_MARK: this.#id.mark,
       ...(this.#cgroup !== null && { SHELLVISOR_CGROUP: this.#cgroup.path }),
@@ -125,7 +129,7 @@ export class ProcessTree {
    */
   async untilEmpty(hard: () => boolean): Promise<void> {
     if (this.#cgroup === null) await sweep(this.#id, hard, this.#orphans);
-    else await untilGroupEmpty(this.#cgroup, hard);
+    else await this.#cgroup.untilEmpty(hard);
   }
 
   /** To be called when bash is about to be reaped. */
@@ -140,27 +144,22 @@ export class ProcessTree {
 }
 
 /**
- * Kills what an owner that is gone has left running of a command, and resolves when nothing of it lives.
+ * Kills what owners that are gone have left running of these commands, and resolves when nothing of it lives.
  * @returns how many processes were killed, about.
  */
-export async function killTree(uuid: string): Promise<number> {
+export async function killTrees(uuids: readonly string[]): Promise<number> {
   const cgroups = Cgroups.find();
-  const cgroup = cgroups?.get(uuid) ?? null;
-  let killed = 0;
-  if (cgroups !== null && cgroup !== null) {
-    killed += cgroup.pids.length;
-    await untilGroupEmpty(cgroup, () => true);
-    cgroups.close(cgroup);
-  }
-  // Its owner may have had no control groups, or ours are not where it had them.
-  return killed + (await sweep({ mark: markOf(uuid) }, () => true, null));
-}
-
-async function untilGroupEmpty(cgroup: Cgroup, hard: () => boolean): Promise<void> {
-  for (let pause: number = PAUSE_MS[0]; !cgroup.isEmpty; pause = Math.min(pause * 2, PAUSE_MS[1])) {
-    if (hard()) cgroup.kill();
-    await delay(pause);
-  }
+  const abandoned = (await cgroups?.killAbandoned()) ?? 0;
+  const killed = await Promise.all(
+    uuids.map(async (uuid) => {
+      const cgroup = cgroups?.get(uuid);
+      const inGroup = cgroup?.pids.length ?? 0;
+      await cgroup?.untilEmpty(() => true);
+      // Its owner may have had no control groups, or ours are not where it had them.
+      return inGroup + (await sweep({ mark: markOf(uuid) }, () => true, null));
+    }),
+  );
+  return killed.reduce((sum, count) => sum + count, abandoned);
 }
 
 /** Looks, and kills while `hard()`, until a fixed point is reached. @returns how many processes it killed. */

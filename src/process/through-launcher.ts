@@ -1,5 +1,6 @@
 /** The ProcessRunner that has the launcher run scripts: they outlive a crash of the server. */
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
 import {
   encodeControl,
@@ -72,16 +73,22 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     },
     ({ uuid, stream, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes),
   );
+  const launcherPid = process.ppid;
   let closed = false;
   socket.on('data', (bytes: Buffer) => reader.push(bytes));
   socket.on('error', () => {});
   socket.once('close', () => {
     if (closed) return;
     options.onLost();
-    for (const [uuid, remote] of remotes) {
-      void killLeftovers(dataDir, [uuid]).then(() => remote.ended({ end: { kind: 'lost' }, durationMs: null }));
-    }
+    void endLost();
   });
+
+  async function endLost(): Promise<void> {
+    // Its descriptors close a moment before it counts as dead, and with it the control groups of its scripts as abandoned.
+    while (process.ppid === launcherPid) await delay(10);
+    await killLeftovers(dataDir, [...remotes.keys()]);
+    for (const remote of remotes.values()) remote.ended({ end: { kind: 'lost' }, durationMs: null });
+  }
 
   send({ type: 'hello', protocol: PROTOCOL, dataDir, cgroups });
   const hello = await greeted.promise;

@@ -89,16 +89,16 @@ export class ScriptProcess implements RunningProcess {
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
     const { spawner, trees, bash, workDir, env } = this.#setup;
-    const { uuid } = this.#spec;
+    const { uuid, options } = this.#spec;
     let child: Child | undefined;
     let startedAt = 0;
     try {
       await this.#writeFile();
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
-      this.#tree = trees.open(uuid);
-      const options = { cwd: workDir, env: commandEnvironment(env, uuid, this.#tree.environment) };
+      this.#tree = trees.open(uuid, options.keepBackground === true);
+      const commandEnv = commandEnvironment(env, uuid, this.#tree.environment);
       startedAt = performance.now();
-      child = await spawner.spawn(bash, [this.#file], options);
+      child = await spawner.spawn(bash, [this.#file], { cwd: workDir, env: commandEnv });
     } catch (error) {
       this.#tree?.close();
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };

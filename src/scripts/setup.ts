@@ -3,7 +3,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
-import { killTree, ProcessTrees } from '../os/process-trees.ts';
+import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type ScriptSetup, scriptFile } from './script-process.ts';
@@ -40,9 +40,9 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
  * @returns how many processes were killed.
  */
 export async function killLeftovers(dataDir: string, uuids: readonly string[]): Promise<number> {
-  const killed = await Promise.all(uuids.map(killTree));
+  const killed = await killTrees(uuids);
   await Promise.all(uuids.map((uuid) => rm(scriptFile(scriptsFolder(dataDir), uuid), { force: true })));
-  return killed.reduce((sum, count) => sum + count, 0);
+  return killed;
 }
 
 function scriptsFolder(dataDir: string): string {

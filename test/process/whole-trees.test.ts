@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunOptions } from '../../src/command.ts';
 import { Cgroups } from '../../src/os/cgroups.ts';
-import { killTree } from '../../src/os/process-trees.ts';
+import { killTrees } from '../../src/os/process-trees.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
@@ -106,14 +106,14 @@ for (const cgroups of [true, false]) {
         const first = start(t, `${leave} exit 0`, { keepBackground: true });
         t.same((await first.running.ended).end, { kind: 'exited', exitCode: 0 });
         await until('both live', () => sleepers().length === 2);
-        t.teardown(() => killTree(first.uuid));
+        t.teardown(() => killTrees([first.uuid]));
         const second = start(t, `${leave} wait`, { keepBackground: true });
         await until('those of the second live too', () => sleepers().length === 4);
         second.running.terminate('stop', 60_000);
         second.running.kill();
         await second.running.ended;
         t.equal(sleepers().length, 2, 'those of the other command are left alone');
-        t.equal(await killTree(first.uuid), 2, 'who knows its uuid can still find them');
+        t.equal(await killTrees([first.uuid]), 2, 'who knows its uuid can still find them');
         t.same(sleepers(), []);
       },
     );
@@ -139,15 +139,19 @@ for (const cgroups of [true, false]) {
     });
 
     if (runner.layers.includes('cgroup')) {
-      t.test('the control group of a script is removed with it, those that it made in it included', async (t) => {
-        const uuid = randomUUID();
-        const path = Cgroups.find()?.open(uuid).path;
-        const { running, sink } = start(t, `cat ${path}/cgroup.procs; mkdir ${path}/own; echo $$`, { uuid });
-        await running.ended;
-        const lines = sink.text().trim().split('\n');
-        t.ok(lines.slice(0, -1).includes(lines.at(-1) as string), 'bash was in its group');
-        t.equal(Cgroups.find()?.get(uuid), null);
-      });
+      t.test(
+        'a control group that a script has for itself is removed with it, those that it made in it included',
+        async (t) => {
+          const uuid = randomUUID();
+          const path = Cgroups.find()?.open(uuid).path as string;
+          const script = `cat ${path}/cgroup.procs; mkdir -p ${path}/one/two; echo $$`;
+          const { running, sink } = start(t, script, { uuid, keepBackground: true });
+          await running.ended;
+          const lines = sink.text().trim().split('\n');
+          t.ok(lines.slice(0, -1).includes(lines.at(-1) as string), 'bash was in its group');
+          t.notOk(existsSync(path));
+        },
+      );
     }
   });
 }
