@@ -66,7 +66,13 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
   const app = await buildApp({
     commander,
     reader,
-    readiness: async () => ({ status: 'ready', database: 'up', scripts: 'test', layers: ['process group'], launcherPid: null }),
+    readiness: async () => ({
+      status: 'ready',
+      database: 'up',
+      scripts: 'test',
+      layers: ['process group'],
+      launcherPid: null,
+    }),
     isStorageError: isUnavailable,
   });
   t.teardown(async () => {
