@@ -1,7 +1,5 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { sql } from 'slonik';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import {
   isTransient,
   isUnavailable,
@@ -11,52 +9,13 @@ import {
   StatementTimeout,
 } from '../../src/persistence/pool.ts';
 import { createDatabase } from '../helpers/cluster.ts';
+import { breakableNetwork } from '../helpers/network.ts';
 import { until } from '../helpers/until.ts';
-
-/** A network between pool and PostgreSQL that can go: connections stay open, and nothing comes through any more. */
-async function breakableNetwork(t: Test) {
-  const url = new URL(await createDatabase(t));
-  const socketFile = `${decodeURIComponent(url.hostname)}/.s.PGSQL.5432`;
-  const sockets = new Set<Socket>();
-  let broken = false;
-  const proxy = createServer((client) => {
-    const server = connect(socketFile);
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      if (broken) socket.pause();
-    }
-    const relay = (from: Socket, to: Socket) => {
-      from.on('data', (bytes) => to.write(bytes));
-      from.on('close', () => to.destroy());
-      if (broken) from.pause();
-    };
-    relay(client, server);
-    relay(server, client);
-  }).listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
-  });
-  const { port } = proxy.address() as AddressInfo;
-  return {
-    url: `postgresql://${url.username}@127.0.0.1:${port}${url.pathname}`,
-    break() {
-      broken = true;
-      for (const socket of sockets) socket.pause();
-    },
-    /** New connections come through; those that were cut off stay so. */
-    mend() {
-      broken = false;
-    },
-  };
-}
 
 const one = sql.unsafe`SELECT 1 AS one`;
 
 t.test('a statement that gets no answer is given up with its connection, and the next one gets another', async (t) => {
-  const network = await breakableNetwork(t);
+  const network = await breakableNetwork(t, await createDatabase(t));
   const pool = await openPool(network.url, { maxPoolSize: 1, patience: new Patience(300) });
   t.teardown(() => pool.end());
   const session = sql.unsafe`SELECT pg_backend_pid() AS pid`;
@@ -72,7 +31,7 @@ t.test('a statement that gets no answer is given up with its connection, and the
 });
 
 t.test('a transaction that gets no answer waits for it once, and tries no ROLLBACK', async (t) => {
-  const network = await breakableNetwork(t);
+  const network = await breakableNetwork(t, await createDatabase(t));
   let statements = 0;
   class CountingPatience extends Patience {
     override get ms() {
