@@ -1,20 +1,12 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
+import { compareEnded, oracleScript, readPrinted, readStored, serverPid } from '../helpers/oracle.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { freePort, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
-
-/** Prints numbered lines, the same into a side file, and a marker for each time that it was run. */
-const script = (side: string, lines: number) => `
-  echo ran >> ${side}.runs
-  for ((i = 1; i <= ${lines}; i++)); do
-    echo "line $i of ${side}"; echo "line $i of ${side}" >> ${side}
-    if ((i % 10 == 0)); then sleep 0.01; fi
-  done
-  exit 7`;
 
 async function setup(t: Test, env: Record<string, string> = {}) {
   const folder = temporaryFolder(t);
@@ -35,21 +27,6 @@ async function setup(t: Test, env: Record<string, string> = {}) {
   return { folder, server, submit, env: all };
 }
 
-/** The process id of the server below the launcher. */
-async function serverPid(server: TestServer): Promise<number> {
-  const isServer = (pid: number) =>
-    readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[1] === `${server.child.pid}`;
-  return until('there is a server', () =>
-    processesWith('src/server.ts').find((pid) => {
-      try {
-        return isServer(pid);
-      } catch {
-        return false;
-      }
-    }),
-  );
-}
-
 /** Asks until there is an answer: between two servers nobody listens. */
 const get = (server: TestServer, uuid: string) =>
   until('the server answers', () =>
@@ -65,35 +42,38 @@ const ended = (server: TestServer, uuid: string) =>
     return command.ended_at === null ? null : command;
   });
 
-const sha = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
-
-/** The oracle: what is stored is what the side file has, it ran once, and its exit code is right. */
-async function check(t: Test, server: TestServer, uuid: string, side: string) {
-  const { status, exit_code, reason, output } = await ended(server, uuid);
+/** The oracle: what is stored is what the side files have, it ran once, and its exit code is right. */
+async function check(t: Test, server: TestServer, db: Client, uuid: string, side: string) {
+  const { status, exit_code, reason } = await ended(server, uuid);
   t.same({ status, exit_code, reason }, { status: 'FAILED', exit_code: 7, reason: 'exit' }, side);
-  t.equal(sha(output), sha(readFileSync(side)), `${side}: no byte lost or doubled`);
-  t.equal(readFileSync(`${side}.runs`, 'utf8'), 'ran\n', `${side}: run once`);
+  const printed = readPrinted(side);
+  t.same(compareEnded(await readStored(db, uuid), printed), { lost: 0, doubled: 0, disordered: false }, side);
+  t.equal(printed.runs, 1, `${side}: run once`);
 }
 
 for (const [how, interrupt] of Object.entries({
   'kills of the server': async (server: TestServer): Promise<unknown> =>
-    process.kill(await serverPid(server), 'SIGKILL'),
+    process.kill(await serverPid(server.child.pid), 'SIGKILL'),
   'upgrades by SIGHUP': async (server: TestServer) => server.child.kill('SIGHUP'),
 })) {
   t.test(`under ${how} no byte is lost or doubled, no outcome is wrong, no script runs twice`, async (t) => {
-    const { server, submit, folder } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
+    const { server, submit, folder, env } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
+    const db = new Client(env.DATABASE_URL);
+    await db.connect();
+    t.teardown(() => db.end());
     const sides = Array.from({ length: 10 }, (_, i) => join(folder, `side${i}`));
     const uuids: string[] = [];
     for (const [i, side] of sides.entries()) {
-      uuids.push(await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', script(side, 2000)));
+      const script = oracleScript({ side, lines: 2000, filler: 40, pauseEvery: 10, pauseMs: 10, exitCode: 7 });
+      uuids.push(await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', script));
     }
     for (let round = 0; round < 3; round++) {
-      const before = await serverPid(server);
+      const before = await serverPid(server.child.pid);
       await interrupt(server);
       await until('it is gone', () => !isAlive(before));
       await get(server, uuids[0] as string);
     }
-    for (const [i, side] of sides.entries()) await check(t, server, uuids[i] as string, side);
+    for (const [i, side] of sides.entries()) await check(t, server, db, uuids[i] as string, side);
     t.same(await server.end(), { code: 0, signal: null });
   });
 }
@@ -110,7 +90,7 @@ t.test('a command that is followed again after a crash can be stopped, and a sto
     const { body } = await server.request('GET', `/api/v1/commands/${second}`);
     return body.status === 'EXECUTING';
   });
-  process.kill(await serverPid(server), 'SIGKILL');
+  process.kill(await serverPid(server.child.pid), 'SIGKILL');
   await cutOff;
   await get(server, first);
   t.equal((await server.request('PATCH', `/api/v1/commands/${first}`)).status, 200);
@@ -133,7 +113,7 @@ t.test(
       'it is stored',
       async () => (await get(server, uuid)).output === 'stored\n' && processesWith(seconds).length >= 2,
     );
-    const pid = await serverPid(server);
+    const pid = await serverPid(server.child.pid);
     server.child.kill('SIGKILL');
     await until('the server has ended as well', () => !isAlive(pid));
     t.same(processesWith(seconds), []);
