@@ -9,6 +9,7 @@ import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
+import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
 import { Claim } from './persistence/claim.ts';
 import { clockOffset } from './persistence/commands.ts';
 import { type EmbeddedPostgres, startEmbedded } from './persistence/embedded.ts';
@@ -109,6 +110,7 @@ async function closeAll(closers: Closers, ending: Ending, log: Logger): Promise<
 type LauncherEvents = Pick<LauncherOptions, 'onHandOver' | 'onLost'>;
 
 async function start(config: Config, log: Logger, closers: Closers, events: LauncherEvents): Promise<void> {
+  const passes = armFailpoint(config.environment, config.dataDir);
   await assertPortFree(config.host, config.port);
   const launcher = linkFd === undefined ? undefined : await connectLauncher({ ...config, ...events, fd: linkFd });
   if (launcher !== undefined) closers.push(() => launcher.close());
@@ -145,9 +147,9 @@ async function start(config: Config, log: Logger, closers: Closers, events: Laun
   const reader = createReader(pool);
   const commander = createCommandSystem({
     ...config,
-    journal,
+    journal: passes === undefined ? journal : journalWithFailpoints(journal, passes),
     reader,
-    runner,
+    runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
     onError: (message, uuid, err) => log.error({ err, uuid }, message),
     inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,
