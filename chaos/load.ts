@@ -120,6 +120,10 @@ class Judgement {
   async pronounce(): Promise<void> {
     const { runs } = this.#printed;
     this.#find('double runs', Math.max(0, runs - 1), 'one run', `${runs} runs`);
+    for (const { status } of [this.#sent.answer, this.#sent.asked?.answer].filter((answer) => answer != null)) {
+      if (status >= 400 && ![404, 409, 503].includes(status))
+        this.#wrong('no such answer', `it was answered ${status}`);
+    }
     if (this.#row === undefined) return this.#missing();
     const { uuid } = this.#row;
     const left = processesOf(uuid);

@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { createDatabase } from '../test/helpers/cluster.ts';
 import { serverPid } from '../test/helpers/oracle.ts';
 import { isAlive } from '../test/helpers/processes.ts';
-import { freePort, startServer, type TestServer } from '../test/helpers/server.ts';
+import { type Exit, freePort, startServer, type TestServer } from '../test/helpers/server.ts';
 import { until } from '../test/helpers/until.ts';
 import type { Round } from './fault.ts';
 
@@ -65,6 +65,8 @@ export class World {
       PORT: `${await freePort()}`,
       DATA_DIR: dataDir,
       ...(isEmbedded ? {} : { DATABASE_URL: url }),
+      // What loud scripts print is to be kept whole.
+      SHELLVISOR_OUTPUT_LIMIT_BYTES: `${2 ** 30}`,
       ...env,
     };
     const embeddedUrl = `postgresql://shellvisor@${encodeURIComponent(join(dataDir, 'postgres'))}/postgres`;
@@ -95,16 +97,27 @@ export class World {
     this.#expectedExits.push(how);
   }
 
-  /** Says that the launcher will end, as the fault wants it. */
-  expectLauncherExit(): void {
-    this.#launcherMayEnd = true;
-  }
-
   async killServer(): Promise<void> {
     const pid = await this.serverPid();
     this.expectServerExit('SIGKILL');
     process.kill(pid, 'SIGKILL');
     await until('the server is gone', () => !isAlive(pid));
+  }
+
+  /** Has the server replaced by another one, as for an upgrade. */
+  async upgrade(): Promise<void> {
+    const pid = await this.serverPid();
+    this.expectServerExit('0');
+    this.launcher.child.kill('SIGHUP');
+    await until('the server has handed over', () => !isAlive(pid));
+  }
+
+  /** Waits until the launcher, which the fault ends, and its server are gone. */
+  async launcherGone(server: number): Promise<Exit> {
+    this.#launcherMayEnd = true;
+    const exit = await this.launcher.exited;
+    await until('the server is gone as well', () => !isAlive(server));
+    return exit;
   }
 
   /** Asks once. */

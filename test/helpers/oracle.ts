@@ -7,7 +7,6 @@
  * never printed.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Client } from 'pg';
 import type { Stream } from '../../src/command.ts';
 import { MARKER } from '../../src/os/process-table.ts';
 import { isAlive, processesWith } from './processes.ts';
@@ -24,6 +23,8 @@ export interface OracleSpec {
   pauseEvery: number;
   pauseMs: number;
   exitCode: number;
+  /** Bash that comes before all else. */
+  prelude?: string;
 }
 
 const STREAMS: readonly Stream[] = ['stdout', 'stderr'];
@@ -38,10 +39,11 @@ const checkNumber = (i: number) => (i * 48271) % 65521;
 const streamOf = (i: number): Stream => (i % 2 === 1 ? 'stdout' : 'stderr');
 
 /** The script. It waits by `read -t` on a descriptor that gives nothing, since hundreds of them shall not fork sleeps. */
-export function oracleScript({ side, lines, filler, pauseEvery, pauseMs, exitCode }: OracleSpec): string {
+export function oracleScript({ side, lines, filler, pauseEvery, pauseMs, exitCode, prelude = '' }: OracleSpec): string {
   const name = nameOf(side);
   const pause = pauseEvery === 0 ? '' : `((i % ${pauseEvery} == 0)) && read -t ${pauseMs / 1000} -u 5`;
-  return `echo ran >> '${side}.runs'
+  return `${prelude}
+echo ran >> '${side}.runs'
 exec 3>> '${side}.stdout' 4>> '${side}.stderr' 5<> <(:)
 filler=$(printf 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/%.0s' {1..64})
 for ((i = 1; i <= ${lines}; i++)); do
@@ -93,8 +95,14 @@ export interface Stored {
   seamless: boolean;
 }
 
+/** Where rows are read: a client of pg is one. */
+interface Database {
+  // biome-ignore lint/suspicious/noExplicitAny: rows have many shapes
+  query(sql: string, values: unknown[]): Promise<{ rows: any[] }>;
+}
+
 /** Reads stored output as it is, past the JSON view, which replaces bytes. */
-export async function readStored(db: Pick<Client, 'query'>, uuid: string): Promise<Stored> {
+export async function readStored(db: Database, uuid: string): Promise<Stored> {
   const { rows } = await db.query(
     `SELECT byte_offset::int8::text AS start, stream, data FROM command_output o JOIN commands c ON c.id = o.command_id
      WHERE command_uuid = $1 ORDER BY byte_offset`,
