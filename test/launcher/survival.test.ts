@@ -122,3 +122,24 @@ t.test(
     t.match(await get(next, uuid), { status: 'FAILED', reason: 'lost', exit_code: null, output: 'stored\n' });
   },
 );
+
+t.test('a script that waits for an acknowledgement goes on when the server dies just before it', async (t) => {
+  // Killed when the first MiB of a regular command is committed, and the launcher does not know it yet.
+  const { server, submit } = await setup(t, { SHELLVISOR_FAILPOINT: 'before-ack' });
+  const uuid = await submit('/api/v1/commands', 'head -c 3000000 /dev/zero');
+  const { status, output_bytes } = await ended(server, uuid);
+  t.same({ status, output_bytes }, { status: 'EXECUTED', output_bytes: 3_000_000 });
+  t.match(server.stderr(), /the server ended with SIGKILL/);
+});
+
+t.test('a shutdown that comes while the server is away stores what runs, and how it was stopped', async (t) => {
+  const { server, submit, env } = await setup(t);
+  const uuid = await submit('/api/v1/commands', 'echo hello; sleep 1000');
+  await until('it runs', async () => (await get(server, uuid)).status === 'EXECUTING');
+  const pid = await serverPid(server.child.pid);
+  process.kill(pid, 'SIGKILL');
+  await until('it is gone', () => !isAlive(pid));
+  t.same(await server.end(), { code: 0, signal: null });
+  const next = await startServer(t, env);
+  t.match(await get(next, uuid), { status: 'STOPPED', reason: 'shutdown', output: 'hello\n' });
+});
