@@ -22,6 +22,28 @@ export const SCRIPT_MAX_BYTES = 10 * 1024 * 1024;
 /** Most characters (Unicode code points) a description may have. */
 export const DESCRIPTION_MAX_CHARACTERS = 255;
 
+/** Longest time a timer of Node can wait (2^31 - 1 ms); a longer one would fire at once. */
+export const MAX_TIMER_MS = 2_147_483_647;
+
+/** What becomes of a command that prints more than the server keeps: its output is cut in the middle, or it is ended. */
+export const OUTPUT_LIMIT_ACTIONS = ['truncate', 'kill'] as const;
+export type OutputLimitAction = (typeof OUTPUT_LIMIT_ACTIONS)[number];
+
+/** How a client wants its script run. What it has not given is not there, and follows the server. */
+export interface RunOptions {
+  /** How long it may run, in ms. */
+  timeoutMs?: number | undefined;
+  /** Whether what it leaves in the background lives on after its end. */
+  keepBackground?: boolean | undefined;
+  onOutputLimit?: OutputLimitAction | undefined;
+  /** How much it lets others go first, 0–19; see nice(1). */
+  nice?: number | undefined;
+  /** Most memory, in bytes. */
+  maxMemoryBytes?: number | undefined;
+  /** Most processes and threads at once. */
+  maxProcesses?: number | undefined;
+}
+
 /** What a client asks for. */
 export interface CommandRequest {
   description: string;
@@ -29,6 +51,7 @@ export interface CommandRequest {
   script: string;
   /** Whether its output is stored, and shows, while it runs. */
   durable: boolean;
+  options: RunOptions;
 }
 
 /** A command as it is admitted. */
@@ -73,6 +96,7 @@ export interface CommandRecord {
   scriptPreview: boolean;
   status: Status;
   durable: boolean;
+  options: RunOptions;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
   output: string;
   /** Whether `output` is only the beginning. */

@@ -1,6 +1,7 @@
 /** The configuration, read from the environment. The only file that reads `process.env`. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { MAX_TIMER_MS } from './command.ts';
 import { StartupError } from './errors.ts';
 
 // Each schema's message says what the variable must be: "<NAME> must be <message>".
@@ -12,9 +13,6 @@ const wholeNumber = (min: number, max: number) =>
 
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, `one of ${values.join(', ')}`);
-
-/** Longest time a timer of Node can wait (2^31 - 1 ms); a longer one would fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -30,7 +28,9 @@ const schema = z.object({
   SHELLVISOR_MAX_QUEUED: wholeNumber(0, 10_000_000).default(100_000),
   SHELLVISOR_STOP_GRACE_MS: wholeNumber(0, MAX_TIMER_MS).default(5000),
   SHELLVISOR_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
+  SHELLVISOR_MAX_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
+  SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
 
 /** The configuration of the server. All times are in ms. */
@@ -49,10 +49,14 @@ export interface Config {
   maxQueued: number;
   /** From SIGTERM to SIGKILL, when a command is stopped. */
   stopGraceMs: number;
-  /** How long a command may run; undefined: as long as it likes. */
+  /** How long a command may run that does not say so itself; undefined: as long as it likes. */
   timeoutMs: number | undefined;
+  /** How long any command may run. */
+  maxTimeoutMs: number | undefined;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
+  /** Whether control groups are used where cgroup v2 is there and ours to write. */
+  cgroups: boolean;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -90,7 +94,9 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxQueued: v.SHELLVISOR_MAX_QUEUED,
     stopGraceMs: v.SHELLVISOR_STOP_GRACE_MS,
     timeoutMs: v.SHELLVISOR_TIMEOUT_MS,
+    maxTimeoutMs: v.SHELLVISOR_MAX_TIMEOUT_MS,
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
+    cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,
   };
 }

@@ -46,6 +46,14 @@ export class ScriptTooLarge extends DomainError {
   }
 }
 
+export class TimeoutTooLong extends DomainError {
+  readonly code = 'TIMEOUT_TOO_LONG';
+  readonly statusCode = 400;
+  constructor(maxMs: number) {
+    super(`timeout_ms must be at most ${maxMs}, the maximum of this server`);
+  }
+}
+
 export class QueueFull extends DomainError {
   readonly code = 'QUEUE_FULL';
   readonly statusCode = 429;

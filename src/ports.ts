@@ -5,6 +5,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  RunOptions,
   Status,
   StopReason,
   Stream,
@@ -30,6 +31,7 @@ export interface OutputSink {
 export interface ProcessSpec {
   uuid: string;
   script: string;
+  options: RunOptions;
 }
 
 /** A script that runs, owned by the runner that started it. */
@@ -62,6 +64,8 @@ export interface LivingScript {
 export interface ProcessRunner {
   /** How it runs them, for the log. */
   readonly description: string;
+  /** By which means it ends process trees, for the log and for readiness. */
+  readonly layers: readonly string[];
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */
@@ -112,7 +116,7 @@ export interface CommandReader {
 export interface Commander {
   /**
    * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws Draining, QueueFull, StorageUnavailable
+   * @throws TimeoutTooLong, Draining, QueueFull, StorageUnavailable
    */
   submit(request: CommandRequest): Promise<string>;
   /**

@@ -167,7 +167,7 @@ async function start(config: Config, log: Logger, closers: Closers, events: Laun
   commander.admit(recovered.queued);
   const { queued, living, lost, killed } = recovered;
   const found = { queued: queued.length, living: living.length, lost, killed };
-  log.info({ address, scripts: runner.description, ...found }, 'listening');
+  log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'listening');
   launcher?.ready();
   process.stdout.write(banner(address, database.where, config.dataDir));
 }

@@ -14,7 +14,9 @@ t.test('without any variable the defaults hold', async (t) => {
     maxQueued: 100_000,
     stopGraceMs: 5000,
     timeoutMs: undefined,
+    maxTimeoutMs: undefined,
     shutdownMs: 10_000,
+    cgroups: true,
     environment: {},
   });
 });
@@ -30,6 +32,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_MAX_QUEUED: '0',
     SHELLVISOR_STOP_GRACE_MS: '0',
     SHELLVISOR_TIMEOUT_MS: '1000',
+    SHELLVISOR_MAX_TIMEOUT_MS: '2000',
     SHELLVISOR_SHUTDOWN_MS: '',
   };
   t.match(loadConfig(env), {
@@ -42,7 +45,9 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     maxQueued: 0,
     stopGraceMs: 0,
     timeoutMs: 1000,
+    maxTimeoutMs: 2000,
     shutdownMs: 10_000,
+    cgroups: true,
   });
 });
 

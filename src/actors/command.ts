@@ -7,12 +7,21 @@
  * - A final state is entered only after the outcome is committed.
  */
 import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
-import { type Outcome, outcomeOf, type ProcessEnd, type StopReason, type TerminalStatus } from '../command.ts';
+import {
+  MAX_TIMER_MS,
+  type Outcome,
+  outcomeOf,
+  type ProcessEnd,
+  type RunOptions,
+  type StopReason,
+  type TerminalStatus,
+} from '../command.ts';
 import type { ProcessCommand, ProcessEvent, ProcessInput } from './process.ts';
 
 export interface CommandInput {
   uuid: string;
   durable: boolean;
+  options: RunOptions;
   /** From SIGTERM to SIGKILL, in ms. */
   stopGraceMs: number;
   /** The same when the whole server shuts down, in ms. */
@@ -85,8 +94,8 @@ export const commandMachine = setup({
   },
   delays: {
     grace: ({ context }) => graceOf(context),
-    // Without a timeout the guard stops it; no timer of Node waits longer than this, and a longer one fires at once.
-    timeout: ({ context }) => context.timeoutMs ?? 2_147_483_647,
+    // Without a timeout the guard stops it.
+    timeout: ({ context }) => context.timeoutMs ?? MAX_TIMER_MS,
   },
   guards: {
     hasTimeout: ({ context }) => context.timeoutMs !== undefined,
@@ -151,6 +160,7 @@ export const commandMachine = setup({
         input: ({ context }) => ({
           uuid: context.uuid,
           durable: context.durable,
+          options: context.options,
           storedBytes: context.storedBytes,
         }),
       },

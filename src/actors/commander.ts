@@ -2,21 +2,18 @@
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
 import type { TerminalStatus } from '../command.ts';
-import { CommandElsewhere, CommandEnded, CommandNotFound, Draining, QueueFull } from '../errors.ts';
+import { CommandElsewhere, CommandEnded, CommandNotFound, Draining, QueueFull, TimeoutTooLong } from '../errors.ts';
 import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
-import { type Admission, type CommandActor, type Readmission, supervisorMachine } from './supervisor.ts';
+import { type Admission, type CommandActor, type Limits, type Readmission, supervisorMachine } from './supervisor.ts';
 
-export interface CommanderOptions {
+export interface CommanderOptions extends Limits {
   journal: Journal;
   reader: Pick<CommandReader, 'statusOf'>;
   runner: ProcessRunner;
   maxParallel: number;
   maxQueued: number;
-  stopGraceMs: number;
-  shutdownGraceMs: number;
-  timeoutMs: number | undefined;
   /** Told of what should not happen: a bug, or an outcome that could not be stored. */
   onError: (message: string, uuid: string, error: unknown) => void;
   /** Sees all that goes on in the actors; must not throw, an exception would escape from `send`. */
@@ -62,6 +59,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
           stopGraceMs: options.stopGraceMs,
           shutdownGraceMs: options.shutdownGraceMs,
           timeoutMs: options.timeoutMs,
+          maxTimeoutMs: options.maxTimeoutMs,
         },
         maxParallel: options.maxParallel,
       },
@@ -104,12 +102,15 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
   return {
     async submit(request) {
+      const { durable, options: runOptions } = request;
+      const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
+      if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
       if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
       const free = maxParallel - executing.size;
       if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
       const uuid = randomUUID();
       const stored = journal.insert({ ...request, uuid, createdAt: new Date() });
-      const admitted = stored.then(() => supervisor.send({ type: 'admit', uuid, durable: request.durable }));
+      const admitted = stored.then(() => supervisor.send({ type: 'admit', uuid, durable, options: runOptions }));
       submissions.set(
         uuid,
         admitted.catch(() => {}),

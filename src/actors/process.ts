@@ -3,7 +3,7 @@
  * bash and tells the command actor what becomes of it. Output goes from the runner to the journal, not through here.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd, StopReason } from '../command.ts';
+import type { ProcessEnd, RunOptions, StopReason } from '../command.ts';
 import type { Journal, ProcessRunner, RunningProcess } from '../ports.ts';
 
 /** What the command actor tells its process. */
@@ -17,6 +17,7 @@ export type ProcessEvent =
 export interface ProcessInput {
   uuid: string;
   durable: boolean;
+  options: RunOptions;
   /** The script is there already, and this many bytes of its output are stored; null: it has to be started. */
   storedBytes: number | null;
 }
@@ -33,7 +34,7 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
     });
 
     const run = async (): Promise<ProcessEvent> => {
-      const { uuid, durable, storedBytes } = input;
+      const { uuid, durable, options, storedBytes } = input;
       if (storedBytes !== null) {
         running = runner.attach(uuid, storedBytes, journal.openOutput(uuid, durable, storedBytes));
         return follow(running);
@@ -41,7 +42,7 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
       const script = await journal.begin(uuid, now());
       if (script === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      running = runner.start({ uuid, script }, journal.openOutput(uuid, durable));
+      running = runner.start({ uuid, script, options }, journal.openOutput(uuid, durable));
       return follow(running);
     };
     const follow = async (running: RunningProcess): Promise<ProcessEvent> => {

@@ -14,17 +14,24 @@
  * 0.03 ms at any number, and its done events still reach this machine.
  */
 import { type ActorRefFrom, createActor, type DoneActorEvent, type ErrorActorEvent, raise, setup } from 'xstate';
-import type { StopReason } from '../command.ts';
+import type { RunOptions, StopReason } from '../command.ts';
 import type { CommandInput, CommandResult, commandMachine, Resumption } from './command.ts';
 import { Fifo } from './fifo.ts';
 
 export type CommandActor = ActorRefFrom<typeof commandMachine>;
 
+/** What the server sets for every command. */
+export interface Limits extends Pick<CommandInput, 'stopGraceMs' | 'shutdownGraceMs'> {
+  /** How long a command may run that does not say so itself, in ms. */
+  timeoutMs: number | undefined;
+  /** How long any command may run, in ms; one that was stored under a server with a larger maximum too. */
+  maxTimeoutMs: number | undefined;
+}
+
 export interface SupervisorInput {
   /** The command machine with its effects provided. */
   commandLogic: typeof commandMachine;
-  /** What every command gets besides its uuid. */
-  limits: Pick<CommandInput, 'stopGraceMs' | 'shutdownGraceMs' | 'timeoutMs'>;
+  limits: Limits;
   maxParallel: number;
 }
 
@@ -40,6 +47,7 @@ export interface SupervisorContext extends SupervisorInput {
 export interface Admission {
   uuid: string;
   durable: boolean;
+  options: RunOptions;
 }
 
 /** A command whose script outlived the server before this one. */
@@ -60,6 +68,12 @@ export type SupervisorEvent =
   | DoneActorEvent<CommandResult>
   | ErrorActorEvent;
 
+function timeoutOf(options: RunOptions, limits: Limits): number | undefined {
+  const wanted = options.timeoutMs ?? limits.timeoutMs;
+  if (wanted === undefined || limits.maxTimeoutMs === undefined) return wanted ?? limits.maxTimeoutMs;
+  return Math.min(wanted, limits.maxTimeoutMs);
+}
+
 export const supervisorMachine = setup({
   types: {
     context: {} as SupervisorContext,
@@ -70,8 +84,10 @@ export const supervisorMachine = setup({
     isDrained: ({ context }) => context.commands.size === context.waiting.size,
   },
   actions: {
-    createCommand: ({ context, self }, { uuid, durable }: Admission) => {
-      const input = { uuid, durable, ...context.limits };
+    createCommand: ({ context, self }, { uuid, durable, options }: Admission) => {
+      const { stopGraceMs, shutdownGraceMs } = context.limits;
+      const timeoutMs = timeoutOf(options, context.limits);
+      const input = { uuid, durable, options, stopGraceMs, shutdownGraceMs, timeoutMs };
       const actor = createActor(context.commandLogic, { parent: self, id: uuid, input });
       context.commands.set(uuid, actor);
       actor.start();

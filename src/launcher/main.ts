@@ -41,11 +41,11 @@ const scripts = new Scripts({
 async function handle(message: ToLauncher): Promise<void> {
   switch (message.type) {
     case 'hello':
-      return hello(message.protocol, message.dataDir);
+      return hello(message);
     case 'ready':
       return;
     case 'launch':
-      return scripts.launch(setup as ScriptSetup, message.uuid, message.script);
+      return scripts.launch(setup as ScriptSetup, message);
     case 'attach':
       return scripts.attach(message.uuid, message.from);
     case 'terminate':
@@ -61,13 +61,18 @@ async function handle(message: ToLauncher): Promise<void> {
   }
 }
 
-async function hello(protocol: number, dataDir: string): Promise<void> {
+async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type: 'hello' }>): Promise<void> {
   let problem: string | undefined;
   if (protocol !== PROTOCOL) {
     problem = `the launcher speaks version ${PROTOCOL} of their protocol, the server ${protocol}; restart both`;
   } else {
     try {
-      setup ??= await createScriptSetup({ dataDir, environment: process.env });
+      setup ??= await createScriptSetup({
+        dataDir,
+        environment: process.env,
+        cgroups,
+        isOwnChild: (pid) => pid === server.pid,
+      });
       passes ??= armFailpoint(process.env, dataDir);
     } catch (error) {
       problem = (error as Error).message;
@@ -78,6 +83,7 @@ async function hello(protocol: number, dataDir: string): Promise<void> {
     protocol: PROTOCOL,
     owner,
     spawner: setup?.spawner.kind ?? 'none',
+    layers: setup?.trees.layers ?? [],
     scripts: scripts.states(),
     ...(problem === undefined ? {} : { problem }),
   });

@@ -4,11 +4,11 @@
  * A frame is its length (4 bytes, little endian, of what follows), its kind (1 byte) and its body: for `CONTROL` a
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
-import type { ProcessEnd, StopReason, Stream } from '../command.ts';
+import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
 import type { LivingScript } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
@@ -16,12 +16,12 @@ export interface ScriptState extends LivingScript {
 }
 
 export type ToLauncher =
-  /** The first message. `dataDir` is where scripts find their folders. */
-  | { type: 'hello'; protocol: number; dataDir: string }
+  /** The first message. `dataDir` is where scripts find their folders; `cgroups`: whether control groups may be used. */
+  | { type: 'hello'; protocol: number; dataDir: string; cgroups: boolean }
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */
-  | { type: 'launch'; uuid: string; script: string }
+  | { type: 'launch'; uuid: string; script: string; options: RunOptions }
   /** Sends everything from this byte on, and what has become of it. */
   | { type: 'attach'; uuid: string; from: number }
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
@@ -34,7 +34,15 @@ export type ToLauncher =
 
 export type FromLauncher =
   /** The answer to the server's hello. `problem` says in one line why no scripts can be run. */
-  | { type: 'hello'; protocol: number; owner: number; spawner: string; scripts: ScriptState[]; problem?: string }
+  | {
+      type: 'hello';
+      protocol: number;
+      owner: number;
+      spawner: string;
+      layers: readonly string[];
+      scripts: ScriptState[];
+      problem?: string;
+    }
   /** `pid` is null when bash could not be started. */
   | { type: 'started'; uuid: string; pid: number | null }
   | { type: 'ended'; uuid: string; end: ProcessEnd; durationMs: number | null }

@@ -9,6 +9,7 @@
  * - What happens is told to the server that is there; a new server is told again when it attaches.
  */
 import type { ProcessEnd, StopReason } from '../command.ts';
+import type { ProcessSpec } from '../ports.ts';
 import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
 import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
 import { type Window, WindowPool } from './window.ts';
@@ -54,17 +55,18 @@ export class Scripts {
   }
 
   /** Runs a script; one that is there already is attached to instead. */
-  launch(setup: ScriptSetup, uuid: string, text: string): void {
+  launch(setup: ScriptSetup, { uuid, script, options }: ProcessSpec): void {
     if (this.#scripts.has(uuid)) this.attach(uuid, 0);
-    else this.#launch(setup, uuid, text);
+    else this.#launch(setup, { uuid, script, options });
   }
 
-  #launch(setup: ScriptSetup, uuid: string, text: string): void {
+  #launch(setup: ScriptSetup, spec: ProcessSpec): void {
+    const { uuid } = spec;
     const window = this.#windows.open({
       onPiece: (piece) => script.attached && this.#link.chunk({ uuid, ...piece }),
       onFull: () => script.attached && this.#link.control({ type: 'full', uuid }),
     });
-    const process = new ScriptProcess(setup, { uuid, script: text }, window);
+    const process = new ScriptProcess(setup, spec, window);
     const script: Script = {
       process,
       window,
@@ -92,6 +94,8 @@ export class Scripts {
     const script = this.#scripts.get(uuid);
     if (script === undefined) return;
     script.attached = true;
+    // Stored by a server that ended before it could say so. Nothing else might ever say it to a script that waits.
+    script.window.acknowledge(from);
     if (script.pid !== undefined) this.#link.control({ type: 'started', uuid, pid: script.pid });
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
@@ -136,7 +140,11 @@ export class Scripts {
 
   /** Kills everything, and resolves when nothing lives. */
   async killAll(): Promise<void> {
-    for (const { process } of this.#scripts.values()) process.kill();
+    for (const { process, window } of this.#scripts.values()) {
+      // Nobody will, and without it a paused pipe is never read to its end.
+      window.acknowledge(Number.POSITIVE_INFINITY);
+      process.kill();
+    }
     await Promise.all([...this.#scripts.values()].map(({ process }) => process.ended));
   }
 }

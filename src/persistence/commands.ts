@@ -6,11 +6,16 @@ import {
   type NewCommand,
   type Outcome,
   REASONS,
+  type RunOptions,
   SCRIPT_MAX_BYTES,
   STATUSES,
   type Stream,
 } from '../command.ts';
 import type { CommandFilter } from '../ports.ts';
+import { OptionsJson, optionsFromJson, optionsToJson } from '../run-options.ts';
+
+/** Options as PostgreSQL gives them. */
+const storedOptions = OptionsJson.transform(optionsFromJson);
 
 /** Where statements run: the pool, or a transaction of it. */
 export type Connection = Pick<CommonQueryMethods, 'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'query'>;
@@ -69,6 +74,7 @@ export async function insertCommands(
     c.description,
     c.script,
     c.durable,
+    JSON.stringify(optionsToJson(c.options)),
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
@@ -76,10 +82,10 @@ export async function insertCommands(
   // ORDER BY: ids must follow the order of admission.
   const stored = await db.anyFirst(uuidOnly`
     WITH inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, created_at, deadline, place)
+      INSERT INTO commands (command_uuid, description, script, durable, options, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, created_at, deadline, place)
       WHERE n.deadline > clock_timestamp()
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -170,20 +176,32 @@ export async function otherOwners(db: Connection, owner: number): Promise<readon
     SELECT DISTINCT owner FROM commands WHERE status IN ('QUEUED', 'EXECUTING') AND owner <> ${owner}`);
 }
 
-/** A command that executes, as far as the database knows. */
-export interface ExecutingCommand {
+/** A command that is to be run, as far as the supervisor has to know it. */
+export interface WaitingCommand {
   uuid: string;
   durable: boolean;
+  options: RunOptions;
+}
+
+const waitingRow = z.object({ command_uuid: z.string(), durable: z.boolean(), options: storedOptions });
+const waiting = (row: z.infer<typeof waitingRow>): WaitingCommand => ({
+  uuid: row.command_uuid,
+  durable: row.durable,
+  options: row.options,
+});
+
+/** A command that executes, as far as the database knows. */
+export interface ExecutingCommand extends WaitingCommand {
   storedBytes: number;
 }
 
 /** What an owner has running, oldest first. */
 export async function executingOf(db: Connection, owner: number): Promise<ExecutingCommand[]> {
-  const row = z.object({ command_uuid: z.string(), durable: z.boolean(), stored_bytes: z.number() });
+  const row = waitingRow.extend({ stored_bytes: z.number() });
   const rows = await db.any(sql.type(row)`
-    SELECT command_uuid, durable, ${storedBytes} AS stored_bytes
+    SELECT command_uuid, durable, options, ${storedBytes} AS stored_bytes
     FROM commands c WHERE owner = ${owner} AND status = 'EXECUTING' ORDER BY id`);
-  return rows.map((r) => ({ uuid: r.command_uuid, durable: r.durable, storedBytes: r.stored_bytes }));
+  return rows.map((row) => ({ ...waiting(row), storedBytes: row.stored_bytes }));
 }
 
 /** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
@@ -201,10 +219,10 @@ export async function adoptQueued(db: Connection, from: number, to: number): Pro
 }
 
 /** The waiting commands of an owner, oldest first. */
-export async function queuedOf(db: Connection, owner: number): Promise<{ uuid: string; durable: boolean }[]> {
-  const rows = await db.any(sql.type(z.object({ command_uuid: z.string(), durable: z.boolean() }))`
-    SELECT command_uuid, durable FROM commands WHERE owner = ${owner} AND status = 'QUEUED' ORDER BY id`);
-  return rows.map((row) => ({ uuid: row.command_uuid, durable: row.durable }));
+export async function queuedOf(db: Connection, owner: number): Promise<WaitingCommand[]> {
+  const rows = await db.any(sql.type(waitingRow)`
+    SELECT command_uuid, durable, options FROM commands WHERE owner = ${owner} AND status = 'QUEUED' ORDER BY id`);
+  return rows.map(waiting);
 }
 
 const recordRow = z
@@ -214,6 +232,7 @@ const recordRow = z
     script: z.string(),
     script_preview: z.boolean(),
     durable: z.boolean(),
+    options: storedOptions,
     status: z.enum(STATUSES),
     reason: z.enum(REASONS).nullable(),
     exit_code: z.number().nullable(),
@@ -238,6 +257,7 @@ const recordRow = z
       scriptPreview: row.script_preview,
       status: row.status,
       durable: row.durable,
+      options: row.options,
       output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview),
       outputPreview: preview,
       outputBytes: row.total_bytes,
@@ -263,8 +283,8 @@ const selectRecords = (
   scriptLimit: number,
 ) => sql.prepared(name, recordRow)`
   SELECT c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
-    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.status, c.reason, c.exit_code, c.signal, c.error,
-    c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, printed.data, printed.streams,
+    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, c.status, c.reason, c.exit_code, c.signal,
+    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, printed.data, printed.streams,
     printed.lengths
   FROM (${page}) c
   CROSS JOIN LATERAL (

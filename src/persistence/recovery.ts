@@ -3,7 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
 import type { LivingScript, ProcessRunner } from '../ports.ts';
 import type { Claim } from './claim.ts';
-import { adoptQueued, type ExecutingCommand, executingOf, loseExecuting, otherOwners, queuedOf } from './commands.ts';
+import {
+  adoptQueued,
+  type ExecutingCommand,
+  executingOf,
+  loseExecuting,
+  otherOwners,
+  queuedOf,
+  type WaitingCommand,
+} from './commands.ts';
 
 /**
  * How long to wait for the lock of a server that may be gone, in ms: PostgreSQL notices the end of a killed server's
@@ -15,7 +23,7 @@ export interface Recovered {
   /** Commands that execute, whose scripts outlived the server before this one. */
   living: (ExecutingCommand & LivingScript)[];
   /** Commands that wait to be run, oldest first. */
-  queued: { uuid: string; durable: boolean }[];
+  queued: WaitingCommand[];
   /** How many commands were found cut off and are `FAILED`/`lost` now. */
   lost: number;
   /** How many of their processes still lived, and were killed. */
@@ -38,7 +46,7 @@ export async function recover(pool: DatabasePool, claim: Claim, runner: Runner):
 async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
   const executing = await executingOf(pool, claim.owner);
   const living: Recovered['living'] = [];
-  const unstarted: ExecutingCommand[] = [];
+  const unstarted: WaitingCommand[] = [];
   for (const command of executing) {
     const script = runner.living.get(command.uuid);
     if (script !== undefined) living.push({ ...command, ...script });

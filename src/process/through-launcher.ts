@@ -1,5 +1,6 @@
 /** The ProcessRunner that has the launcher run scripts: they outlive a crash of the server. */
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
 import {
   encodeControl,
@@ -16,6 +17,8 @@ export interface LauncherOptions {
   /** The descriptor of our end of the socket pair. */
   fd: number;
   dataDir: string;
+  /** Whether control groups are used where they can be. */
+  cgroups: boolean;
   /** The launcher wants another server to take over. */
   onHandOver: () => void;
   /** The launcher is gone; its scripts are being killed and end as `lost`. */
@@ -43,7 +46,7 @@ interface Remote {
 
 /** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
 export async function connectLauncher(options: LauncherOptions): Promise<LauncherRunner> {
-  const { dataDir } = options;
+  const { dataDir, cgroups } = options;
   const socket = new Socket({ fd: options.fd });
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
@@ -70,18 +73,24 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     },
     ({ uuid, stream, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes),
   );
+  const launcherPid = process.ppid;
   let closed = false;
   socket.on('data', (bytes: Buffer) => reader.push(bytes));
   socket.on('error', () => {});
   socket.once('close', () => {
     if (closed) return;
     options.onLost();
-    for (const [uuid, remote] of remotes) {
-      void killLeftovers(dataDir, [uuid]).then(() => remote.ended({ end: { kind: 'lost' }, durationMs: null }));
-    }
+    void endLost();
   });
 
-  send({ type: 'hello', protocol: PROTOCOL, dataDir });
+  async function endLost(): Promise<void> {
+    // Its descriptors close a moment before it counts as dead, and with it the control groups of its scripts as abandoned.
+    while (process.ppid === launcherPid) await delay(10);
+    await killLeftovers(dataDir, [...remotes.keys()]);
+    for (const remote of remotes.values()) remote.ended({ end: { kind: 'lost' }, durationMs: null });
+  }
+
+  send({ type: 'hello', protocol: PROTOCOL, dataDir, cgroups });
   const hello = await greeted.promise;
   if (hello.problem !== undefined) throw new StartupError(hello.problem);
 
@@ -103,9 +112,10 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
 
   return {
     description: `${hello.spawner} in the launcher`,
+    layers: hello.layers,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
-    start: ({ uuid, script }, sink) => follow(uuid, sink, { type: 'launch', uuid, script }),
+    start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {
       remotes.delete(uuid);

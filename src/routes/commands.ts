@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
+import { optionFields, optionsFromJson } from '../run-options.ts';
 import { CommandBody, commandBody, errors, wholeNumber } from './schemas.ts';
 
 export interface CommandRoutesOptions {
@@ -33,6 +34,7 @@ const NewCommandBody = z
         .default('')
         .describe('A note for the people who will look at the list')
         .meta({ maxLength: DESCRIPTION_MAX_CHARACTERS }),
+      ...optionFields,
     },
     {
       error: (issue) => {
@@ -82,7 +84,9 @@ const notFound = {
   503: unavailable,
 };
 const refusals = {
-  400: '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where.',
+  400:
+    '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where. ' +
+    '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is.',
   413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
   415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
   429: '`QUEUE_FULL`: too many commands are waiting.',
@@ -108,8 +112,9 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
       handler: async ({ body }, reply) => {
-        if (Buffer.byteLength(body.script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
-        const uuid = await commander.submit({ ...body, durable });
+        const { script, description, ...options } = body;
+        if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
+        const uuid = await commander.submit({ script, description, durable, options: optionsFromJson(options) });
         return reply.code(201).header('location', `/api/v1/commands/${uuid}`).send({ uuid });
       },
     });
@@ -159,7 +164,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         tags: ['commands'],
         summary: 'Stop a command',
         description:
-          'SIGTERM to its process group, after a grace SIGKILL to its whole process tree. ' +
+          'SIGTERM to its whole process tree, after a grace SIGKILL. ' +
           'Answered once nothing of it lives and STOPPED is stored. Needs no body.',
         params: Params,
         response: {

@@ -1,6 +1,7 @@
 /** The shapes of requests and answers that several routes share. */
 import { z } from 'zod';
 import { type CommandRecord, REASONS, STATUSES } from '../command.ts';
+import { OptionsJson, optionsToJson } from '../run-options.ts';
 
 /** Every error answer. */
 export const ErrorBody = z
@@ -35,6 +36,7 @@ export const CommandBody = z
           'Shows while it runs for a durable command, when it ended for a regular one. Bytes that are not UTF-8 are replaced.',
       ),
     durable: z.boolean().describe('Whether its output is stored, and shows, while it runs'),
+    options: OptionsJson.describe('How the client wanted it run: the keys of its request that it gave'),
     reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
@@ -65,6 +67,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     status: record.status,
     output: record.output,
     durable: record.durable,
+    options: optionsToJson(record.options),
     reason: record.reason,
     exit_code: record.exitCode,
     signal: record.signal,

@@ -8,7 +8,7 @@ const machine = commandMachine.provide({
   actors: { process: fromCallback(() => {}), store: fromPromise(async () => {}) },
 });
 
-const input = { uuid: 'u', durable: false, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
+const input = { uuid: 'u', durable: false, options: {}, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
 const events = [
   { type: 'start' },
   { type: 'resume', storedBytes: 5, elapsedMs: 0 },

@@ -25,7 +25,15 @@ function simulate(input: Partial<CommandInput> = {}) {
   });
   const actor = createActor(logic, {
     clock,
-    input: { uuid: 'u', durable: false, stopGraceMs: 5000, shutdownGraceMs: 800, timeoutMs: undefined, ...input },
+    input: {
+      uuid: 'u',
+      durable: false,
+      options: {},
+      stopGraceMs: 5000,
+      shutdownGraceMs: 800,
+      timeoutMs: undefined,
+      ...input,
+    },
   });
   actor.start();
   const send = (...events: CommandEvent[]) => {

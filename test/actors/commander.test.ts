@@ -17,6 +17,7 @@ function system(options: Partial<CommanderOptions> = {}) {
     stopGraceMs: 60_000,
     shutdownGraceMs: 60_000,
     timeoutMs: undefined,
+    maxTimeoutMs: undefined,
     onError: (message) => errors.push(message),
     ...options,
   });
@@ -37,6 +38,14 @@ t.test('commands start in the order in which they came, as slots are free', asyn
   runner.process(third).end();
   await running(fifth);
   t.same(runner.starts, [first, second, third, fourth, fifth]);
+});
+
+t.test('the runner is told how a script is to be run', async (t) => {
+  const { commander, runner, running } = system();
+  const options = { keepBackground: true, nice: 5 };
+  const uuid = await commander.submit({ ...request, options });
+  await running(uuid);
+  t.same(runner.options.get(uuid), options);
 });
 
 t.test('a stop of a waiting command never starts it, and the next one takes its turn', async (t) => {
@@ -259,7 +268,7 @@ t.test('a command actor that throws is reported, and takes no other command with
 t.test('a command that lives already is attached to, beyond the slots, and forgotten when it is stored', async (t) => {
   const { commander, runner, journal, running } = system({ maxParallel: 1 });
   journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
-  commander.readmit([{ uuid: 'old', durable: true, storedBytes: 42, elapsedMs: 9, stoppedBy: null }]);
+  commander.readmit([{ uuid: 'old', durable: true, options: {}, storedBytes: 42, elapsedMs: 9, stoppedBy: null }]);
   const process = await running('old');
   t.same(runner.attachments, [{ uuid: 'old', from: 42 }]);
   t.same(runner.starts, []);
@@ -275,7 +284,7 @@ t.test('20,000 commands wait, and start one after the other in their order', asy
   const { commander, running, runner, journal } = system({ maxParallel: 1 });
   const uuids = Array.from({ length: 20_000 }, (_, i) => `u${i}`);
   for (const uuid of uuids) journal.commands.set(uuid, { script: 'true', status: 'QUEUED' });
-  commander.admit(uuids.map((uuid) => ({ uuid, durable: false })));
+  commander.admit(uuids.map((uuid) => ({ uuid, durable: false, options: {} })));
   for (const uuid of uuids.slice(0, 50)) (await running(uuid)).end();
   await running('u50');
   t.same(runner.starts, uuids.slice(0, 51));

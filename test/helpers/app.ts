@@ -15,7 +15,8 @@ export interface TestAppOptions {
   maxParallel?: number;
   maxQueued?: number;
   stopGraceMs?: number;
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
+  maxTimeoutMs?: number;
 }
 
 export interface TestAnswer {
@@ -51,12 +52,13 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
   const commander = createCommandSystem({
     journal,
     reader,
-    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env }),
+    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true }),
     maxParallel: 64,
     maxQueued: 100,
     stopGraceMs: 5000,
     shutdownGraceMs: 0,
     timeoutMs: undefined,
+    maxTimeoutMs: undefined,
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });

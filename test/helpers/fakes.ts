@@ -1,8 +1,8 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
-import type { CommandRequest, NewCommand, Outcome, ProcessEnd, Status } from '../../src/command.ts';
-import type { Journal, OutputSink, ProcessRunner, RunningProcess } from '../../src/ports.ts';
+import type { CommandRequest, NewCommand, Outcome, ProcessEnd, RunOptions, Status } from '../../src/command.ts';
+import type { Journal, OutputSink, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
 
-export const request: CommandRequest = { description: '', script: 'true', durable: false };
+export const request: CommandRequest = { description: '', script: 'true', durable: false, options: {} };
 
 /** A process that the test starts and ends. */
 export class FakeProcess implements RunningProcess {
@@ -31,15 +31,19 @@ export class FakeProcess implements RunningProcess {
 /** A runner whose processes the test finds by uuid. */
 export class FakeRunner implements ProcessRunner {
   readonly processes = new Map<string, FakeProcess>();
+  /** How each was to be run. */
+  readonly options = new Map<string, RunOptions>();
   readonly description = 'fake';
+  readonly layers: readonly string[] = [];
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];
   readonly attachments: { uuid: string; from: number }[] = [];
   readonly forgotten: string[] = [];
 
-  start({ uuid }: { uuid: string }): FakeProcess {
+  start({ uuid, options }: ProcessSpec): FakeProcess {
     const process = new FakeProcess();
+    this.options.set(uuid, options);
     this.processes.set(uuid, process);
     this.starts.push(uuid);
     return process;

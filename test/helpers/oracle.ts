@@ -8,7 +8,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Stream } from '../../src/command.ts';
-import { MARKER } from '../../src/os/process-table.ts';
+import { UUID_VARIABLE } from '../../src/os/mark.ts';
 import { isAlive, processesWith } from './processes.ts';
 import { until } from './until.ts';
 
@@ -196,7 +196,7 @@ function sum(differences: Difference[]): Difference {
 
 /** The living processes that carry a command's id in their environment. */
 export function processesOf(uuid: string): number[] {
-  const marker = `${MARKER}=${uuid}`;
+  const marker = `${UUID_VARIABLE}=${uuid}`;
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)

@@ -17,7 +17,12 @@ t.test('frames arrive as they were sent, however the bytes are cut', async () =>
     offset: fc.nat(2 ** 31),
     bytes: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
   });
-  const message = fc.record({ type: fc.constant('launch' as const), uuid: fc.constant(uuid), script: fc.string() });
+  const message = fc.record({
+    type: fc.constant('launch' as const),
+    uuid: fc.constant(uuid),
+    script: fc.string(),
+    options: fc.constant({ nice: 1 }),
+  });
   fc.assert(
     fc.property(fc.array(fc.oneof(chunk, message)), fc.array(fc.integer({ min: 1, max: 200 })), (sent, cuts) => {
       const wire = Buffer.concat(

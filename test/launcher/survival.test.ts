@@ -19,8 +19,8 @@ async function setup(t: Test, env: Record<string, string> = {}) {
     ...env,
   };
   const server = await startServer(t, all);
-  const submit = async (path: string, text: string): Promise<string> => {
-    const { status, body } = await server.request('POST', path, { script: text });
+  const submit = async (path: string, text: string, options: object = {}): Promise<string> => {
+    const { status, body } = await server.request('POST', path, { script: text, ...options });
     if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);
     return body.uuid;
   };
@@ -97,6 +97,19 @@ t.test('a command that is followed again after a crash can be stopped, and a sto
   t.match(await get(server, first), { status: 'STOPPED', reason: 'stop', output: 'hi\n' });
   t.equal((await server.request('PATCH', `/api/v1/commands/${second}`)).status, 200);
   t.match(await get(server, second), { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
+  t.same(processesWith(seconds), []);
+});
+
+t.test('how long a command may run holds over a crash, whether it ran by then or waited', async (t) => {
+  const { server, submit } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '1' });
+  const seconds = uniqueSeconds();
+  const running = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 3000 });
+  const waiting = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 100 });
+  await until('the first one sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
+  process.kill(await serverPid(server.child.pid), 'SIGKILL');
+  for (const uuid of [running, waiting]) {
+    t.match(await ended(server, uuid), { status: 'FAILED', reason: 'timeout', signal: 'SIGTERM' });
+  }
   t.same(processesWith(seconds), []);
 });
 

@@ -61,6 +61,13 @@ t.test('what waited there waits here, in its order', async (t) => {
   t.same(await rows('SELECT DISTINCT owner FROM commands'), [{ owner: claim.owner }]);
 });
 
+t.test('how a command that waited is to be run is still known', async (t) => {
+  const { run, insert, rows } = await setup(t);
+  await insert(1, 1234, 'QUEUED');
+  await rows(`UPDATE commands SET options = '{"timeout_ms": 5, "of_a_newer_server": 1}'`);
+  t.match((await run()).queued, [{ uuid: uuid(1), options: { timeoutMs: 5 } }]);
+});
+
 t.test('the commands of a server that lives are left alone', async (t) => {
   const { run, insert, rows, url, killed } = await setup(t);
   const other = await Claim.take(url);

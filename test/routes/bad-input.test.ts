@@ -89,6 +89,35 @@ t.test('each bad body is refused with what is wrong about it, and nothing is sto
   t.same(await database.rows('SELECT * FROM commands'), []);
 });
 
+t.test('each option of a wrong value is refused by its name', async (t) => {
+  const { post, database } = await poster(t);
+  const sentences = {
+    timeout_ms: 'must be a whole number from 1 to 2147483647',
+    keep_background: 'must be true or false',
+    on_output_limit: 'must be one of truncate, kill',
+    nice: 'must be a whole number from 0 to 19',
+    max_memory_bytes: 'must be a whole number from 16777216 to 9007199254740991',
+    max_processes: 'must be a whole number from 1 to 4194304',
+  };
+  const wrong = {
+    timeout_ms: [0, -1, 1.5, 2 ** 31, '1000', null, true],
+    keep_background: [0, 1, 'true', null],
+    on_output_limit: ['', 'drop', 'Kill', null, 1, ['kill']],
+    nice: [-1, 20, 0.5, '5', null],
+    max_memory_bytes: [0, 1024, 2 ** 53, 1e300, '1G', null],
+    max_processes: [0, -1, 2.5, 4_194_305, '10', {}],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    const error = `${name} ${sentences[name as keyof typeof wrong]}`;
+    for (const value of values) {
+      const { status, body } = await post(JSON.stringify({ script: 'true', [name]: value }));
+      const expected = { error, code: 'INVALID_REQUEST', details: [{ path: name, message: error }] };
+      t.same({ status, body }, { status: 400, body: expected }, `${name}: ${JSON.stringify(value)}`);
+    }
+  }
+  t.same(await database.rows('SELECT * FROM commands'), []);
+});
+
 t.test('the details of a bad body name each place', async (t) => {
   const { post } = await poster(t);
   const { body } = await post('{"script":7,"description":8}');
@@ -162,6 +191,7 @@ t.test('whatever is sent as body or query, the answer is never a 5xx and holds n
     fc.jsonValue(),
     fc.record({ script: fc.jsonValue(), description: fc.jsonValue() }, { requiredKeys: [] }),
     fc.record({ script: fc.constant('true'), description: fc.string({ unit: 'binary', maxLength: 300 }) }),
+    fc.record({ script: fc.constant('true'), timeout_ms: fc.jsonValue(), nice: fc.jsonValue() }),
   );
   const ok = (status: number, text: string) => status < 500 && !/\bSELECT|INSERT|node_modules/.test(text);
   await fc.assert(

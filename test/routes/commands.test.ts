@@ -26,6 +26,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     status: 'FAILED',
     output: 'out\n',
     durable: false,
+    options: {},
     reason: 'exit',
     exit_code: 3,
     signal: null,
@@ -221,6 +222,41 @@ t.test('a command that runs longer than the server allows is ended', async (t) =
   const { submit, reaches } = await startApp(t, { timeoutMs: 100 });
   const uuid = await submit('echo begun; sleep 1000');
   t.match(await reaches(uuid, 'FAILED'), { reason: 'timeout', signal: 'SIGTERM', output: 'begun\n' });
+});
+
+t.test('a command may say how long it may run, within what the server allows', async (t) => {
+  const { request, reaches } = await startApp(t, { timeoutMs: 60_000, maxTimeoutMs: 100_000 });
+  const { body } = await request('POST', '/api/v1/commands', { script: 'sleep 1000', timeout_ms: 100 });
+  t.match(await reaches(body.uuid, 'FAILED'), { reason: 'timeout', options: { timeout_ms: 100 } });
+  t.match(await request('POST', '/api/v1/commands', { script: 'true', timeout_ms: 100_001 }), {
+    status: 400,
+    body: { code: 'TIMEOUT_TOO_LONG', error: 'timeout_ms must be at most 100000, the maximum of this server' },
+  });
+});
+
+t.test('no command runs longer than the maximum of the server, whatever its default', async (t) => {
+  for (const timeoutMs of [undefined, 60_000]) {
+    const { submit, reaches } = await startApp(t, { timeoutMs, maxTimeoutMs: 100 });
+    t.match(await reaches(await submit('sleep 1000'), 'FAILED'), { reason: 'timeout', options: {} });
+  }
+});
+
+t.test('a command shows how its client wanted it run, and only that', async (t) => {
+  const { request, submit } = await startApp(t, { maxParallel: 1 });
+  await submit('sleep 1000');
+  const options = {
+    timeout_ms: 2_147_483_647,
+    keep_background: false,
+    on_output_limit: 'kill',
+    nice: 19,
+    max_memory_bytes: 2 ** 40,
+    max_processes: 1000,
+  };
+  for (const given of [options, { nice: 0 }]) {
+    const { body } = await request('POST', '/api/v1/durables/commands', { script: 'true', ...given });
+    t.same((await request('GET', `/api/v1/commands/${body.uuid}`)).body.options, given);
+    t.same((await request('GET', '/api/v1/commands?limit=1')).body[0].options, given, 'in the list too');
+  }
 });
 
 t.test('health is told in plain text', async (t) => {

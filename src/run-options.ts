@@ -1,0 +1,61 @@
+/** The options of a command as JSON: with the same names and bounds in requests, in answers and in the database. */
+import { z } from 'zod';
+import { MAX_TIMER_MS, OUTPUT_LIMIT_ACTIONS, type RunOptions } from './command.ts';
+
+const wholeNumber = (name: string, min: number, max: number) => {
+  const message = `${name} must be a whole number from ${min} to ${max}`;
+  return z.int({ error: message, abort: true }).min(min, message).max(max, message).optional();
+};
+
+/** Less than this bash itself does not run in. */
+const MEMORY_MIN_BYTES = 16 * 1024 * 1024;
+/** More process ids than this no Linux has (PID_MAX_LIMIT, see proc_sys_kernel(5)). */
+const PROCESSES_MAX = 4_194_304;
+
+/** The keys of a request, each with the sentence that a wrong value is answered with. */
+export const optionFields = {
+  timeout_ms: wholeNumber('timeout_ms', 1, MAX_TIMER_MS).describe(
+    'How long it may run, in ms; then it is ended like by a stop, and is FAILED. Unless given, what the server says',
+  ),
+  keep_background: z
+    .boolean('keep_background must be true or false')
+    .optional()
+    .describe('Whether processes that it leaves in the background live on after its end; unless given, they do not'),
+  on_output_limit: z
+    .enum(OUTPUT_LIMIT_ACTIONS, `on_output_limit must be one of ${OUTPUT_LIMIT_ACTIONS.join(', ')}`)
+    .optional()
+    .describe(
+      'When it prints more than the server keeps: `truncate` (unless given) drops the middle, `kill` ends the command',
+    ),
+  nice: wholeNumber('nice', 0, 19).describe('How much it lets others go first, see nice(1)'),
+  max_memory_bytes: wholeNumber('max_memory_bytes', MEMORY_MIN_BYTES, Number.MAX_SAFE_INTEGER).describe(
+    'Most memory it may have',
+  ),
+  max_processes: wholeNumber('max_processes', 1, PROCESSES_MAX).describe('Most processes and threads it may have'),
+};
+
+/** Options as they are stored and shown: only those that the client gave. */
+export const OptionsJson = z.object(optionFields);
+export type OptionsJson = z.infer<typeof OptionsJson>;
+
+export function optionsFromJson(json: OptionsJson): RunOptions {
+  return {
+    timeoutMs: json.timeout_ms,
+    keepBackground: json.keep_background,
+    onOutputLimit: json.on_output_limit,
+    nice: json.nice,
+    maxMemoryBytes: json.max_memory_bytes,
+    maxProcesses: json.max_processes,
+  };
+}
+
+export function optionsToJson(options: RunOptions): OptionsJson {
+  return {
+    timeout_ms: options.timeoutMs,
+    keep_background: options.keepBackground,
+    on_output_limit: options.onOutputLimit,
+    nice: options.nice,
+    max_memory_bytes: options.maxMemoryBytes,
+    max_processes: options.maxProcesses,
+  };
+}
