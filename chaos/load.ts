@@ -40,10 +40,13 @@ interface Row {
 export type Volume = 'short' | 'paced' | 'loud';
 
 /** What scripts of each kind print. All take below 10 MiB. */
+/** In quick rounds scripts print this part of it: loud ones still more than a window. */
+const QUICK_PART = 0.4;
+
 const VOLUMES: Record<Volume, Pick<OracleSpec, 'lines' | 'filler' | 'pauseEvery' | 'pauseMs'>> = {
   short: { lines: 4, filler: 20, pauseEvery: 0, pauseMs: 0 },
   paced: { lines: 300, filler: 50, pauseEvery: 5, pauseMs: 20 },
-  loud: { lines: 6000, filler: 1000, pauseEvery: 300, pauseMs: 20 },
+  loud: { lines: 5000, filler: 1000, pauseEvery: 300, pauseMs: 20 },
 };
 
 export class Load {
@@ -60,11 +63,13 @@ export class Load {
   async send(volume: Volume, durable: boolean, spec: Partial<OracleSpec> = {}): Promise<Sent> {
     const name = `${volume}-${durable ? 'durable' : 'regular'}-${this.sent.length + 1}`;
     const side = join(this.#world.folder, name);
+    const { quick, random } = this.#round;
+    const lines = VOLUMES[volume].lines * (quick ? QUICK_PART : 1);
     const sent: Sent = {
       name,
       durable,
       answer: null,
-      spec: { side, ...VOLUMES[volume], exitCode: this.#round.random.pick([0, 3, 7]), ...spec },
+      spec: { side, ...VOLUMES[volume], lines: Math.ceil(lines), exitCode: random.pick([0, 3, 7]), ...spec },
     };
     this.sent.push(sent);
     const path = durable ? '/api/v1/durables/commands' : '/api/v1/commands';
@@ -85,7 +90,7 @@ export class Load {
    * Waits until all have ended, and counts what is wrong with them. `before`: what was stored of those that a kill of the
    * launcher has cut off, by uuid; only these may be `lost`.
    */
-  async judge(before: ReadonlyMap<string, Stored> = new Map()): Promise<void> {
+  async judge(before?: ReadonlyMap<string, Stored>): Promise<void> {
     await this.#world.calm();
     const { rows } = await this.#world.query(
       `SELECT description, command_uuid AS uuid, status, reason, exit_code, output_bytes::int FROM commands`,
@@ -97,18 +102,21 @@ export class Load {
   }
 }
 
-/** How a command ended, in the words of the judgement. */
-type End = 'by itself' | 'stopped' | 'lost';
+/**
+ * How a command ended, in the words of the judgement. `not begun`: its server shut down, since the launcher was gone,
+ * before the script was launched.
+ */
+type End = 'by itself' | 'stopped' | 'lost' | 'not begun';
 
 class Judgement {
   readonly #world: World;
   readonly #round: Round;
   readonly #sent: Sent;
   readonly #row: Row | undefined;
-  readonly #before: ReadonlyMap<string, Stored>;
+  readonly #before: ReadonlyMap<string, Stored> | undefined;
   readonly #printed: Printed;
 
-  constructor(world: World, round: Round, sent: Sent, row: Row | undefined, before: ReadonlyMap<string, Stored>) {
+  constructor(world: World, round: Round, sent: Sent, row: Row | undefined, before?: ReadonlyMap<string, Stored>) {
     this.#world = world;
     this.#round = round;
     this.#sent = sent;
@@ -156,8 +164,9 @@ class Judgement {
 
   /** How it may have ended. */
   #allowed(): End[] {
-    if (this.#row !== undefined && this.#before.has(this.#row.uuid)) return ['lost'];
+    if (this.#row !== undefined && this.#before?.has(this.#row.uuid)) return ['lost'];
     const { asked } = this.#sent;
+    if (asked === undefined && this.#before !== undefined) return ['by itself', 'not begun'];
     if (asked === undefined) return ['by itself'];
     if (asked.what === 'stop' && asked.answer?.status === 200) return ['stopped'];
     if (asked.what === 'stop' && asked.answer?.status === 409) return ['by itself'];
@@ -171,6 +180,7 @@ class Judgement {
       'by itself': status === (exitCode === 0 ? 'EXECUTED' : 'FAILED') && reason === 'exit' && exit_code === exitCode,
       stopped: status === 'STOPPED' && reason === 'stop',
       lost: status === 'FAILED' && reason === 'lost' && exit_code === null,
+      'not begun': status === 'STOPPED' && reason === 'shutdown' && this.#printed.runs === 0,
     };
     return this.#allowed().find((end) => ends[end]) ?? null;
   }
@@ -193,11 +203,12 @@ class Judgement {
     const { spec } = this.#sent;
     switch (end) {
       case 'by itself':
+      case 'not begun':
         return compareEnded(stored, this.#printed);
       case 'stopped':
         return compareStopped(spec, stored, this.#printed);
       case 'lost':
-        return compareLost(spec, stored, this.#before.get(this.#row?.uuid ?? '') as Stored);
+        return compareLost(spec, stored, this.#before?.get(this.#row?.uuid ?? '') as Stored);
       default:
         return end satisfies never;
     }

@@ -10,7 +10,7 @@ const PLAN: readonly Volume[] = ['paced', 'loud', 'paced', 'short', 'short', 'pa
 export async function mixedLoad(world: World, round: Round): Promise<Load> {
   const { random } = round;
   const load = new Load(world, round);
-  const count = round.quick ? 12 : 24;
+  const count = round.quick ? 10 : 24;
   const clients = Array.from({ length: count }, async (_, i) => {
     // All that is left to chance is drawn here, in an order that does not depend on who is answered first.
     const [startMs, askMs, fate] = [random.int(0, 2000), random.int(0, 1500), random.int(1, 10)];
