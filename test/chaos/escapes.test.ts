@@ -1,4 +1,3 @@
-// Becomes escapes.test.ts, and so a part of `npm test`, with the change that kills what these ways leave behind today.
 import t from 'tap';
 import { escapes } from '../../chaos/faults/escapes.ts';
 import { survive } from '../helpers/chaos.ts';
