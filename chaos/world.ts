@@ -40,11 +40,13 @@ export class World {
   #client: Client | undefined;
   /** How servers may have ended since a fault ended them so: exit status or signal, as the launcher logs it. */
   readonly #expectedExits: string[] = [];
+  readonly #findingsBefore: number;
   /** Whether the launcher was ended by the fault. */
   #launcherMayEnd = false;
 
   private constructor(round: Round, folder: string, env: Record<string, string>, databaseUrl: string) {
     this.#round = round;
+    this.#findingsBefore = round.tally.findings.length;
     this.folder = folder;
     this.#env = env;
     this.#databaseUrl = databaseUrl;
@@ -190,6 +192,7 @@ export class World {
 
   async #end(): Promise<void> {
     const { tally } = this.#round;
+    if (tally.findings.length > this.#findingsBefore) await this.#keepRows();
     const { child, exited } = this.launcher;
     const endedAlone = child.exitCode !== null || child.signalCode !== null;
     if (endedAlone && !this.#launcherMayEnd) {
@@ -208,6 +211,13 @@ export class World {
     for (const [i, { stderr }] of this.#launchers.entries()) {
       writeFileSync(join(this.folder, `launcher-${i + 1}.log`), stderr());
     }
+  }
+
+  /** The database is removed: what it says about the commands is kept beside the other files. */
+  async #keepRows(): Promise<void> {
+    const look = this.query('SELECT * FROM commands ORDER BY id').then(({ rows }) => JSON.stringify(rows, null, 1));
+    const late = delay(2000, 'PostgreSQL did not answer', { ref: false });
+    writeFileSync(join(this.folder, 'commands.json'), await Promise.race([look, late]));
   }
 
   /** The launcher logs each end of a server that it did not want. */

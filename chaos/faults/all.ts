@@ -1,6 +1,6 @@
 /** All faults, in the order in which they are run. */
 import type { Fault } from '../fault.ts';
-import { escapes } from './escapes.ts';
+import { escapes, escapesWithoutCgroups } from './escapes.ts';
 import { ignoredTerm } from './ignored-term.ts';
 import { launchSteps } from './launch-steps.ts';
 import { launcherKill } from './launcher-kill.ts';
@@ -30,4 +30,5 @@ export const faults: readonly Fault[] = [
   deleteRace,
   ignoredTerm,
   escapes,
+  escapesWithoutCgroups,
 ];

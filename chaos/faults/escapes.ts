@@ -27,11 +27,11 @@ const WAYS = {
   'env -i double fork': (run: string) => `env -i setsid bash -c '(setsid ${run} stay &)' > /dev/null 2>&1 < /dev/null`,
   refork: (run: string) => `${run} refork > /dev/null 2>&1 < /dev/null &`,
 } as const;
-export type Way = keyof typeof WAYS;
+type Way = keyof typeof WAYS;
 
 /** How the command ends after the escape. */
 const ENDINGS = ['stop', 'delete', 'exit', 'timeout'] as const;
-export type Ending = (typeof ENDINGS)[number];
+type Ending = (typeof ENDINGS)[number];
 
 interface Attempt {
   way: Way;
@@ -42,17 +42,26 @@ interface Attempt {
   reportedAt: number;
 }
 
+const attempts = `${Object.keys(WAYS).length} ways to escape x ${ENDINGS.join(', ')}: ${Object.keys(WAYS).length * ENDINGS.length} attempts a round`;
+
 export const escapes: Fault = {
   name: 'escapes',
-  summary: `${Object.keys(WAYS).length} ways to escape x ${ENDINGS.join(', ')}: ${Object.keys(WAYS).length * ENDINGS.length} attempts a round`,
+  summary: attempts,
   roundsOf200: 42,
-  round: (round) => tryEscapes(round, Object.keys(WAYS) as Way[], ENDINGS),
+  round: (round) => tryEscapes(round, {}),
 };
 
-/** Tries these ways with each of these endings, several at once. */
-export async function tryEscapes(round: Round, ways: readonly Way[], endings: readonly Ending[]): Promise<void> {
+export const escapesWithoutCgroups: Fault = {
+  name: 'escapes-without-cgroups',
+  summary: 'the same where there are no control groups',
+  roundsOf200: 42,
+  round: (round) => tryEscapes(round, { SHELLVISOR_CGROUPS: 'off' }),
+};
+
+/** Tries all ways with all endings, several at once. */
+async function tryEscapes(round: Round, settings: Record<string, string>): Promise<void> {
   const { random } = round;
-  const env = { SHELLVISOR_TIMEOUT_MS: `${TIMEOUT_MS}`, SHELLVISOR_STOP_GRACE_MS: '300' };
+  const env = { SHELLVISOR_TIMEOUT_MS: `${TIMEOUT_MS}`, SHELLVISOR_STOP_GRACE_MS: '300', ...settings };
   const world = await World.start(round, { env });
   const fifo = join(world.folder, 'fifo');
   const stop = join(world.folder, 'stop');
@@ -62,8 +71,9 @@ export async function tryEscapes(round: Round, ways: readonly Way[], endings: re
     writeFileSync(stop, '');
     await until('all escapees have ended', () => processesWith(world.folder).length === 0, (LIFE_S + 10) * 1000);
   });
-  const plan = ways.flatMap((way) => endings.map((ending) => ({ way, ending, jitterMs: random.int(0, 200) })));
-  const attempts: Attempt[] = [];
+  const ways = Object.keys(WAYS) as Way[];
+  const plan = ways.flatMap((way) => ENDINGS.map((ending) => ({ way, ending, jitterMs: random.int(0, 200) })));
+  const made: Attempt[] = [];
   await inTurn(6, plan.length, async (i) => {
     const { way, ending, jitterMs } = plan[i] as (typeof plan)[number];
     const trail = join(world.folder, `trail-${i}`);
@@ -75,10 +85,10 @@ export async function tryEscapes(round: Round, ways: readonly Way[], endings: re
     await until('the escapee lives', () => existsSync(trail));
     await delay(jitterMs);
     await bringToEnd(world, uuid, ending);
-    attempts.push({ way, ending, trail, uuid, reportedAt: Date.now() / 1000 });
+    made.push({ way, ending, trail, uuid, reportedAt: Date.now() / 1000 });
   });
   await delay(SILENCE_MS);
-  for (const attempt of attempts) judge(round, attempt);
+  for (const attempt of made) judge(round, attempt);
 }
 
 /** Resolves once the end is reported. */
