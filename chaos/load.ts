@@ -142,10 +142,7 @@ class Judgement {
     if (asked?.what === 'delete' && asked.answer?.status === 204) this.#wrong('deleted', 'it is stored');
     const end = this.#end(this.#row);
     if (end === null) this.#wrong(this.#allowed().join(' or '), describe(this.#row));
-    const stored = await readStored(
-      { query: (sql: string, values: unknown[]) => this.#world.query(sql, values) } as never,
-      uuid,
-    );
+    const stored = await readStored(this.#world, uuid);
     this.#compare(end ?? 'stopped', stored);
   }
 
@@ -220,7 +217,7 @@ class Judgement {
 
   #find(count: Parameters<Round['tally']['find']>[0], amount: number, expected: string, found: string): void {
     const uuid = this.#row?.uuid ?? 'no row';
-    this.#round.tally.find(count, amount, `${this.#sent.name} (${uuid}) in ${this.#world.folder}`, expected, found);
+    this.#round.tally.find(count, amount, `${this.#sent.name} (${uuid})`, expected, found);
   }
 }
 

@@ -79,9 +79,11 @@ async function run(args: Arguments, isCutOff: () => boolean): Promise<Tally> {
         ...{ rounds, seed, quick, from, isCutOff },
         clusterUrl: cluster.url,
         onRound(of, number) {
+          if (process.stderr.isTTY) process.stderr.write(`\r${fault.name} ${number - from + 1}/${rounds}\r`);
           if (of.findings.length === 0) return;
           console.log(`  ${fault.name}, round ${number}: --faults ${fault.name} --seed ${seed} --from ${number}`);
           for (const finding of of.findings) console.log(describeFinding(finding));
+          for (const folder of of.kept) console.log(`    files kept in ${folder}`);
         },
       });
       console.log(tallyLine(fault.name, tally));

@@ -35,6 +35,8 @@ export class Tally {
   rounds = 0;
   readonly findings: Finding[] = [];
   readonly figures: Figure[] = [];
+  /** Folders with the files of rounds in which something was found. */
+  readonly kept: string[] = [];
 
   /** Takes note of what must not be; nothing if the amount is 0. */
   find(count: Count, amount: number, where: string, expected: string, found: string): void {
@@ -61,5 +63,6 @@ export class Tally {
   add(other: Tally): void {
     this.rounds += other.rounds;
     this.findings.push(...other.findings);
+    this.kept.push(...other.kept);
   }
 }

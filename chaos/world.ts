@@ -58,6 +58,7 @@ export class World {
     const findings = round.tally.findings.length;
     round.scope.teardown(() => {
       if (round.tally.findings.length === findings) rmSync(folder, { recursive: true, force: true });
+      else round.tally.kept.push(folder);
     });
     const dataDir = join(folder, 'data');
     const isEmbedded = databaseUrl === 'embedded';

@@ -54,7 +54,7 @@ async function judge({ tally }: Round, world: World, marks: string, count: numbe
   );
   tally.find('wrong outcomes', count - rows.length, 'the queue', `${count} commands`, `${rows.length}`);
   for (const { description: i, status, reason, output } of rows) {
-    const where = `command ${i} in ${world.folder}`;
+    const where = `command ${i}`;
     const mark = join(marks, i);
     const runs = existsSync(mark) ? readFileSync(mark, 'latin1').split('\n').length - 1 : 0;
     tally.find('double runs', Math.max(0, runs - 1), where, 'one run', `${runs}`);
