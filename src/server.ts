@@ -9,6 +9,7 @@ import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
+import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
 import { Gate } from './gate.ts';
 import { assertPortFree, closeApp, listen } from './listening.ts';
 import { isUnavailable, reasonOf } from './persistence/pool.ts';
@@ -133,6 +134,7 @@ async function start(
   stopping: AbortSignal,
   events: LauncherEvents,
 ): Promise<void> {
+  const passes = armFailpoint(config.environment, config.dataDir);
   await assertPortFree(config);
   if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...config, ...events, fd: linkFd });
   const { launcher } = parts;
@@ -172,9 +174,9 @@ async function start(
 
   const commander = createCommandSystem({
     ...config,
-    journal: storage.journal,
+    journal: passes === undefined ? storage.journal : journalWithFailpoints(storage.journal, passes),
     reader: storage.reader,
-    runner,
+    runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
     onError: (message, uuid, err) => log.error({ err, uuid }, message),
     inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,

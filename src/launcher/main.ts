@@ -8,6 +8,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import { armFailpoint, type Passes } from '../failpoints.ts';
 import type { ScriptSetup } from '../scripts/script-process.ts';
 import { createScriptSetup } from '../scripts/setup.ts';
 import { onShutdownSignals } from '../signals.ts';
@@ -18,6 +19,7 @@ import { ServerProcess } from './server-process.ts';
 /** Marks this launcher's commands in the database: a server that is started again finds its own by it. */
 const owner = randomInt(1, 2 ** 31);
 let setup: ScriptSetup | undefined;
+let passes: Passes | undefined;
 
 const server = new ServerProcess(fileURLToPath(new URL('../server.ts', import.meta.url)), {
   onMessage: (message) => void handle(message),
@@ -28,7 +30,13 @@ const server = new ServerProcess(fileURLToPath(new URL('../server.ts', import.me
   },
   log: (message) => process.stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg: message })}\n`),
 });
-const scripts = new Scripts(server);
+const scripts = new Scripts({
+  control(message) {
+    if (message.type === 'started') passes?.('after-spawn');
+    server.control(message);
+  },
+  chunk: (chunk) => server.chunk(chunk),
+});
 
 async function handle(message: ToLauncher): Promise<void> {
   switch (message.type) {
@@ -65,6 +73,7 @@ async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type:
         cgroups,
         isOwnChild: (pid) => pid === server.pid,
       });
+      passes ??= armFailpoint(process.env, dataDir);
     } catch (error) {
       problem = (error as Error).message;
     }

@@ -94,6 +94,8 @@ export class Scripts {
     const script = this.#scripts.get(uuid);
     if (script === undefined) return;
     script.attached = true;
+    // Stored by a server that ended before it could say so. Nothing else might ever say it to a script that waits.
+    script.window.acknowledge(from);
     if (script.pid !== undefined) this.#link.control({ type: 'started', uuid, pid: script.pid });
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
@@ -138,7 +140,11 @@ export class Scripts {
 
   /** Kills everything, and resolves when nothing lives. */
   async killAll(): Promise<void> {
-    for (const { process } of this.#scripts.values()) process.kill();
+    for (const { process, window } of this.#scripts.values()) {
+      // Nobody will, and without it a paused pipe is never read to its end.
+      window.acknowledge(Number.POSITIVE_INFINITY);
+      process.kill();
+    }
     await Promise.all([...this.#scripts.values()].map(({ process }) => process.ended));
   }
 }

@@ -36,6 +36,12 @@ export class ServerProcess implements ServerLink {
   #writer: FrameWriter | undefined;
   #wasReady = false;
   #ending = false;
+  /** Whether it was killed by us: then nothing is left to be stored. */
+  #killed = false;
+  /** Whether the server that is there has said hello; from then on it hears signals. */
+  #greeted = false;
+  /** Set while there is no server, until the next one is started. */
+  #next: NodeJS.Timeout | undefined;
   #pause: number = BACK_OFF_MS[0];
 
   constructor(entry: string, handlers: ServerHandlers) {
@@ -51,7 +57,11 @@ export class ServerProcess implements ServerLink {
     const socket = child.stdio[LINK_FD] as Duplex;
     this.#child = child;
     this.#writer = new FrameWriter(socket);
+    this.#next = undefined;
+    this.#greeted = false;
     const reader = new FrameReader<ToLauncher>((message) => {
+      if (!this.#greeted && this.#ending) child.kill('SIGTERM');
+      this.#greeted = true;
       if (message.type === 'ready') this.#wasReady = true;
       this.#handlers.onMessage(message);
     });
@@ -65,10 +75,13 @@ export class ServerProcess implements ServerLink {
     void Promise.all([exited, closed]).then(([[code, signal]]) => {
       this.#writer = undefined;
       this.#handlers.onGone();
-      if (this.#ending || !this.#wasReady) return this.#handlers.onEnd(code ?? 1);
+      // One that did not come to the end of its shutdown has not stored what runs: the next one does.
+      const isDone = this.#ending && (signal === null || this.#killed);
+      if (isDone || !this.#wasReady) return this.#handlers.onEnd(code ?? 1);
       if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
-      this.#handlers.log(`the server ended with ${signal ?? code}; starting it again in ${this.#pause} ms`);
-      setTimeout(() => (this.#ending ? this.#handlers.onEnd(1) : this.start()), this.#pause);
+      const pause = this.#ending ? 0 : this.#pause;
+      this.#handlers.log(`the server ended with ${signal ?? code}; starting it again in ${pause} ms`);
+      this.#next = setTimeout(() => this.start(), pause);
       this.#pause = Math.min(Math.max(this.#pause * 2, BACK_OFF_MS[0]), BACK_OFF_MS[1]);
     });
   }
@@ -86,15 +99,28 @@ export class ServerProcess implements ServerLink {
     this.#writer?.send(encodeChunkHead(chunk), chunk.bytes);
   }
 
-  /** Ends the server for good, by a signal that lets it stop all scripts first. */
+  /**
+   * Ends the server for good, by a signal that lets it stop all scripts first and store what they have printed. Where
+   * there is no server at the moment one is started for that.
+   */
   end(): void {
     this.#ending = true;
-    this.#child?.kill('SIGTERM');
+    if (this.#next !== undefined) {
+      clearTimeout(this.#next);
+      this.start();
+    } else if (this.#greeted) {
+      this.#child?.kill('SIGTERM');
+    }
   }
 
   kill(): void {
     this.#ending = true;
-    this.#child?.kill('SIGKILL');
+    this.#killed = true;
+    if (this.#next === undefined) this.#child?.kill('SIGKILL');
+    else {
+      clearTimeout(this.#next);
+      this.#handlers.onEnd(1);
+    }
   }
 
   /** Ends this server and starts another; scripts run on. */

@@ -103,6 +103,8 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     remotes.set(uuid, { sink, started: started.resolve, ended: ended.resolve });
     sink.onCommitted = (upTo) => send({ type: 'ack', uuid, upTo });
     send(first);
+    // What is asked of a launcher that is gone never begins.
+    if (socket.destroyed) ended.resolve({ end: { kind: 'lost' }, durationMs: null });
     void ended.promise.then(() => started.resolve(null));
     return {
       started: started.promise,

@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
-import type { Test } from 'tap';
+import { type EmbeddedPostgres, startEmbedded } from '../../src/persistence/embedded.ts';
+import { migrate } from '../../src/persistence/migrate.ts';
+import type { Scope } from './scope.ts';
 
 /** Where the cluster of the tests lives, in the checkout. */
 export const CLUSTER_DIR = fileURLToPath(new URL('../../.test/postgres', import.meta.url));
@@ -28,9 +30,22 @@ export async function administer(clusterUrl: string, ...statements: string[]): P
   }
 }
 
+/** Starts a cluster with the migrated template. */
+export async function startCluster(dataDir: string): Promise<EmbeddedPostgres> {
+  // Nothing here has to survive a power cut.
+  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=200'];
+  const cluster = await startEmbedded({ dataDir, settings });
+  await administer(cluster.url, `CREATE DATABASE ${TEMPLATE}`);
+  await migrate(databaseUrl(cluster.url, TEMPLATE));
+  return cluster;
+}
+
 /** Makes a database for one test, migrated unless `template` says otherwise; it is dropped with the test. */
-export async function createDatabase(t: Test, template = TEMPLATE): Promise<string> {
-  const clusterUrl = readFileSync(URL_FILE, 'utf8');
+export async function createDatabase(
+  t: Scope,
+  template = TEMPLATE,
+  clusterUrl = readFileSync(URL_FILE, 'utf8'),
+): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(clusterUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   t.teardown(() => administer(clusterUrl, `DROP DATABASE ${name} WITH (FORCE)`));

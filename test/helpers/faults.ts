@@ -1,8 +1,9 @@
 /** What tests of faults do with a server while its database, or the server itself, may be away. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import type { Test } from 'tap';
-import { oracleScript } from './oracle.ts';
+import { compareEnded, oracleScript, readPrinted, readStored } from './oracle.ts';
 import type { TestServer } from './server.ts';
 import { until } from './until.ts';
 
@@ -17,14 +18,36 @@ export async function submit(server: TestServer, script: string, path = COMMANDS
 }
 
 /** Starts scripts of the oracle, regular and durable ones in turns. */
-export async function startOracles(server: TestServer, folder: string, count: number, lines: number) {
+export async function startOracles(server: TestServer, folder: string, count: number, lines: number, parallel = count) {
   const started: { uuid: string; side: string }[] = [];
   for (let i = 0; i < count; i++) {
     const side = join(folder, `side${i}`);
-    started.push({ uuid: await submit(server, oracleScript(side, lines), i % 2 === 0 ? COMMANDS : DURABLES), side });
+    const script = oracleScript({ side, lines, filler: 40, pauseEvery: 10, pauseMs: 10, exitCode: 7 });
+    started.push({ uuid: await submit(server, script, i % 2 === 0 ? COMMANDS : DURABLES), side });
   }
-  await until('all of them print', () => started.every(({ side }) => existsSync(side)));
+  const printing = () => started.filter(({ side }) => existsSync(`${side}.stdout`));
+  await until('as many print as may run at once', () => printing().length >= parallel);
   return started;
+}
+
+/** Waits for the end of such scripts: what is stored is what their side files have, each ran once, each outcome is right. */
+export async function checkOracles(
+  t: Test,
+  server: TestServer,
+  databaseUrl: string,
+  oracles: { uuid: string; side: string }[],
+): Promise<void> {
+  const outcomes = [];
+  for (const { uuid } of oracles) outcomes.push(await ended(server, uuid));
+  const db = new Client(databaseUrl);
+  await db.connect();
+  for (const [i, { uuid, side }] of oracles.entries()) {
+    t.match(outcomes[i], { status: 'FAILED', exit_code: 7, reason: 'exit' }, side);
+    const printed = readPrinted(side);
+    t.same(compareEnded(await readStored(db, uuid), printed), { lost: 0, doubled: 0, disordered: false }, side);
+    t.equal(printed.runs, 1, `${side}: run once`);
+  }
+  await db.end();
 }
 
 /** Waits for an end, while the database or the server may be away now and then. */

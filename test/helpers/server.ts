@@ -6,8 +6,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Test } from 'tap';
 import { parentOf, processesWith } from './processes.ts';
+import type { Scope } from './scope.ts';
 import { until } from './until.ts';
 
 /** What is started: the launcher, as by `npm start`, or the server alone, which then owns the scripts itself. */
@@ -49,14 +49,14 @@ export async function freePort(): Promise<number> {
 }
 
 /** An empty folder that is removed with the test. */
-export function temporaryFolder(t: Test): string {
+export function temporaryFolder(t: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), 'shellvisor-test-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
 /** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
-export function launch(t: Test, env: Record<string, string>, entry: Entry = 'launcher/main.ts'): ServerProcess {
+export function launch(t: Scope, env: Record<string, string>, entry: Entry = 'launcher/main.ts'): ServerProcess {
   const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [file], { env: { PATH, HOME, PORT: '0', ...env }, stdio: 'pipe' });
@@ -77,7 +77,7 @@ export function launch(t: Test, env: Record<string, string>, entry: Entry = 'lau
 }
 
 /** Starts a server and waits until it listens. */
-export async function startServer(t: Test, env: Record<string, string>, entry?: Entry): Promise<TestServer> {
+export async function startServer(t: Scope, env: Record<string, string>, entry?: Entry): Promise<TestServer> {
   const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry);
   const url = await until('the server says where it listens', () => {
     if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
@@ -102,7 +102,7 @@ export async function startServer(t: Test, env: Record<string, string>, entry?: 
 }
 
 /** The process id of the server below a launcher. */
-export async function serverPid(server: ServerProcess): Promise<number> {
+export async function serverPid(server: Pick<ServerProcess, 'child'>): Promise<number> {
   return until('there is a server', () =>
     processesWith('src/server.ts').find((pid) => parentOf(pid) === server.child.pid),
   );

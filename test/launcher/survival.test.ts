@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
-import { checkOracle, oracleScript } from '../helpers/oracle.ts';
+import { checkOracles, startOracles } from '../helpers/faults.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { freePort, serverPid, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
@@ -47,21 +47,15 @@ for (const [how, interrupt] of Object.entries({
   'upgrades by SIGHUP': async (server: TestServer) => server.child.kill('SIGHUP'),
 })) {
   t.test(`under ${how} no byte is lost or doubled, no outcome is wrong, no script runs twice`, async (t) => {
-    const { server, submit, folder } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
-    const sides = Array.from({ length: 10 }, (_, i) => join(folder, `side${i}`));
-    const uuids: string[] = [];
-    for (const [i, side] of sides.entries()) {
-      uuids.push(
-        await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', oracleScript(side, 2000)),
-      );
-    }
+    const { server, folder, env } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
+    const oracles = await startOracles(server, folder, 10, 2000, 6);
     for (let round = 0; round < 3; round++) {
       const before = await serverPid(server);
       await interrupt(server);
       await until('it is gone', () => !isAlive(before));
-      await get(server, uuids[0] as string);
+      await get(server, oracles[0]?.uuid as string);
     }
-    for (const [i, side] of sides.entries()) checkOracle(t, await ended(server, uuids[i] as string), side);
+    await checkOracles(t, server, env.DATABASE_URL, oracles);
     t.same(await server.end(), { code: 0, signal: null });
   });
 }
@@ -123,3 +117,24 @@ t.test(
     t.match(await get(next, uuid), { status: 'FAILED', reason: 'lost', exit_code: null, output: 'stored\n' });
   },
 );
+
+t.test('a script that waits for an acknowledgement goes on when the server dies just before it', async (t) => {
+  // Killed when the first MiB of a regular command is committed, and the launcher does not know it yet.
+  const { server, submit } = await setup(t, { SHELLVISOR_FAILPOINT: 'before-ack' });
+  const uuid = await submit('/api/v1/commands', 'head -c 3000000 /dev/zero');
+  const { status, output_bytes } = await ended(server, uuid);
+  t.same({ status, output_bytes }, { status: 'EXECUTED', output_bytes: 3_000_000 });
+  t.match(server.stderr(), /the server ended with SIGKILL/);
+});
+
+t.test('a shutdown that comes while the server is away stores what runs, and how it was stopped', async (t) => {
+  const { server, submit, env } = await setup(t);
+  const uuid = await submit('/api/v1/commands', 'echo hello; sleep 1000');
+  await until('it runs', async () => (await get(server, uuid)).status === 'EXECUTING');
+  const pid = await serverPid(server);
+  process.kill(pid, 'SIGKILL');
+  await until('it is gone', () => !isAlive(pid));
+  t.same(await server.end(), { code: 0, signal: null });
+  const next = await startServer(t, env);
+  t.match(await get(next, uuid), { status: 'STOPPED', reason: 'shutdown', output: 'hello\n' });
+});

@@ -5,6 +5,7 @@ import {
   becomesReady,
   COMMANDS,
   checkHealth,
+  checkOracles,
   DURABLES,
   ended,
   readiness,
@@ -12,7 +13,6 @@ import {
   submit,
   watchHealth,
 } from '../helpers/faults.ts';
-import { checkOracle } from '../helpers/oracle.ts';
 import { startPrivateCluster } from '../helpers/private-cluster.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { freePort, serverPid, startServer, temporaryFolder } from '../helpers/server.ts';
@@ -27,7 +27,7 @@ async function setup(t: Test, env: Record<string, string> = {}) {
 }
 
 t.test('under kills of PostgreSQL no byte is lost or doubled, no outcome is wrong, no script runs twice', async (t) => {
-  const { folder, server } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
+  const { folder, server, databaseUrl } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
   const pid = await serverPid(server);
   const health = watchHealth(server);
   const oracles = await startOracles(server, folder, 6, 2500);
@@ -37,14 +37,14 @@ t.test('under kills of PostgreSQL no byte is lost or doubled, no outcome is wron
     await cluster.start();
     await becomesReady(server);
   }
-  for (const { uuid, side } of oracles) checkOracle(t, await ended(server, uuid), side);
+  await checkOracles(t, server, databaseUrl, oracles);
   checkHealth(t, await health());
   t.equal(await serverPid(server), pid, 'the server has lived through it');
   t.same(await server.end(), { code: 0, signal: null });
 });
 
 t.test('while PostgreSQL is stopped everything is answered, scripts go on, and nothing is lost', async (t) => {
-  const { folder, server } = await setup(t, { SHELLVISOR_STOP_GRACE_MS: '200' });
+  const { folder, server, databaseUrl } = await setup(t, { SHELLVISOR_STOP_GRACE_MS: '200' });
   const seconds = uniqueSeconds();
   const stopped = await submit(server, `trap 'echo bye' TERM; sleep ${seconds}; sleep ${seconds}`, DURABLES);
   await until('it sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
@@ -86,7 +86,7 @@ t.test('while PostgreSQL is stopped everything is answered, scripts go on, and n
   await becomesReady(server);
   t.match(await ended(server, stopped), { status: 'STOPPED', reason: 'stop', output: 'bye\n' });
   t.equal((await server.request('PATCH', `${COMMANDS}/${stopped}`)).status, 200);
-  for (const { uuid, side } of oracles) checkOracle(t, await ended(server, uuid), side);
+  await checkOracles(t, server, databaseUrl, oracles);
   const { body: list } = await server.request('GET', COMMANDS);
   t.equal(list.length, 5, 'the command that was refused is not there');
   t.notOk(existsSync(marker), 'and has not run');
@@ -97,7 +97,7 @@ for (const state of ['gone', 'stopped']) {
   t.test(
     `a server that is killed while PostgreSQL is ${state} goes on with its scripts once that is back`,
     async (t) => {
-      const { folder, server } = await setup(t, { PORT: `${await freePort()}` });
+      const { folder, server, databaseUrl } = await setup(t, { PORT: `${await freePort()}` });
       const oracles = await startOracles(server, folder, 4, 2500);
       if (state === 'gone') await cluster.kill();
       else cluster.freeze();
@@ -108,7 +108,7 @@ for (const state of ['gone', 'stopped']) {
       if (state === 'gone') await cluster.start();
       else cluster.thaw();
       await becomesReady(server);
-      for (const { uuid, side } of oracles) checkOracle(t, await ended(server, uuid), side);
+      await checkOracles(t, server, databaseUrl, oracles);
       t.same(await server.end(), { code: 0, signal: null });
     },
   );
@@ -128,7 +128,7 @@ t.test('a server that starts while PostgreSQL restarts leaves the commands of th
     list.map(({ reason }: { reason: string | null }) => reason === 'lost'),
     [false, false],
   );
-  for (const { uuid, side } of oracles) checkOracle(t, await ended(server, uuid), side);
+  await checkOracles(t, server, databaseUrl, oracles);
   t.same(await second.end(), { code: 0, signal: null });
   t.same(await server.end(), { code: 0, signal: null });
 });

@@ -107,16 +107,21 @@ t.test('a second, later signal ends it at once', async (t) => {
 });
 
 t.test('a shutdown that takes too long is cut off', async (t) => {
-  const { server } = await restartable(t, { SHELLVISOR_SHUTDOWN_MS: '300', SHELLVISOR_STOP_GRACE_MS: '0' });
+  const { server, dataDir } = await restartable(t, { SHELLVISOR_SHUTDOWN_MS: '300', SHELLVISOR_STOP_GRACE_MS: '0' });
   // PostgreSQL is kept from taking the outcome by a lock of ours.
   const url = readFileSync(`/proc/${server.child.pid}/environ`, 'utf8').match(/DATABASE_URL=([^\0]*)/)?.[1];
   const blocker = new Client(url);
   await blocker.connect();
-  const uuid = await submit(server, 'sleep 1000');
+  const seconds = uniqueSeconds();
+  const uuid = await submit(server, `until [ -e gate ]; do sleep 0.01; done; exec yes ${seconds}`);
   await runs(server, uuid);
-  await blocker.query('BEGIN; LOCK TABLE commands');
+  await blocker.query('BEGIN; LOCK TABLE commands, command_output');
+  // It waits in write(2), for somebody to take what it prints; nobody will.
+  writeFileSync(join(dataDir, 'work', 'gate'), '');
+  const yes = await until('it prints', () => processesWith(`yes\0${seconds}`)[0]);
   const exit = await server.end();
   await blocker.end();
+  t.notOk(isAlive(yes));
   t.same(exit, { code: 1, signal: null });
   t.match(server.stderr(), /the shutdown took too long/);
 });
