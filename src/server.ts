@@ -7,6 +7,7 @@ import pino, { type Logger } from 'pino';
 import { createCommandSystem } from './actors/commander.ts';
 import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
+import { outputLimitOf } from './command.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { Claim } from './persistence/claim.ts';
@@ -136,6 +137,7 @@ async function start(config: Config, log: Logger, closers: Closers, events: Laun
     deletePool: pool,
     clockOffsetMs: await clockOffset(journalPool),
     owner: claim.owner,
+    outputLimit: outputLimitOf(config.outputLimitBytes),
     onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
     onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
   });

@@ -27,7 +27,7 @@ export type ToLauncher =
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
   | { type: 'terminate'; uuid: string; by: StopReason; graceMs: number }
   | { type: 'kill'; uuid: string }
-  /** All bytes before this one are committed. */
+  /** All bytes before this one are committed, or will not be kept. */
   | { type: 'ack'; uuid: string; upTo: number }
   /** Its outcome is committed, or nobody wants it any more. */
   | { type: 'forget'; uuid: string };

@@ -68,7 +68,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
           message satisfies never;
       }
     },
-    ({ uuid, stream, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes),
+    ({ uuid, stream, offset, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes, offset),
   );
   let closed = false;
   socket.on('data', (bytes: Buffer) => reader.push(bytes));

@@ -3,6 +3,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { buildApp } from '../../src/app.ts';
+import { outputLimitOf } from '../../src/command.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { isUnavailable } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
@@ -17,6 +18,7 @@ export interface TestAppOptions {
   stopGraceMs?: number;
   timeoutMs?: number | undefined;
   maxTimeoutMs?: number;
+  outputLimitBytes?: number;
 }
 
 export interface TestAnswer {
@@ -38,13 +40,17 @@ export interface TestApp {
   reaches(uuid: string, status: string): Promise<TestAnswer['body']>;
 }
 
-export async function startApp(t: Test, options: TestAppOptions = {}): Promise<TestApp> {
+export async function startApp(
+  t: Test,
+  { outputLimitBytes = 10 * 1024 * 1024, ...options }: TestAppOptions = {},
+): Promise<TestApp> {
   const database = await openDatabase(t);
   const journal = new BatchJournal({
     pool: database.pool,
     deletePool: database.pool,
     clockOffsetMs: 0,
     owner: 1,
+    outputLimit: outputLimitOf(outputLimitBytes),
     onRetry: t.comment,
     onRefused: t.comment,
   });

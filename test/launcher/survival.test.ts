@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import t, { type Test } from 'tap';
+import { outputLimitOf } from '../../src/command.ts';
 import { createDatabase } from '../helpers/cluster.ts';
+import { checkKept, storedRows } from '../helpers/output.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { freePort, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
@@ -118,6 +121,41 @@ t.test('a command that is followed again after a crash can be stopped, and a sto
   t.equal((await server.request('PATCH', `/api/v1/commands/${second}`)).status, 200);
   t.match(await get(server, second), { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
   t.same(processesWith(seconds), []);
+});
+
+t.test('of an output that is too long head and tail are kept to the byte, over kills of the server', async (t) => {
+  const { server, submit, folder, env } = await setup(t, { SHELLVISOR_OUTPUT_LIMIT_BYTES: '400000' });
+  const database = new Client(env.DATABASE_URL);
+  await database.connect();
+  t.teardown(() => database.end());
+  const stop = join(folder, 'stop');
+  const commands: { uuid: string; side: string }[] = [];
+  for (const path of ['/api/v1/commands', '/api/v1/durables/commands']) {
+    const side = join(folder, `side${commands.length}`);
+    const text = `while [ ! -e ${stop} ]; do head -c 200000 /dev/urandom | tee -a ${side}; sleep 0.05; done; exit 7`;
+    commands.push({ uuid: await submit(path, text), side });
+  }
+  for (let round = 0; round < 3; round++) {
+    const sizes = commands.map(({ side }) => statSync(side, { throwIfNoEntry: false })?.size ?? 0);
+    await until('all print on', () =>
+      commands.every(({ side }, i) => {
+        const size = statSync(side, { throwIfNoEntry: false })?.size ?? 0;
+        return size > (sizes[i] as number) + 1e6;
+      }),
+    );
+    const before = await serverPid(server);
+    process.kill(before, 'SIGKILL');
+    await until('it is gone', () => !isAlive(before));
+    await get(server, commands[0]?.uuid as string);
+  }
+  writeFileSync(stop, '');
+  for (const { uuid, side } of commands) {
+    const command = await ended(server, uuid);
+    const printed = readFileSync(side);
+    t.match(command, { exit_code: 7, output_truncated: true, output_bytes: printed.length });
+    const stored = await storedRows(async (sql, values) => (await database.query(sql, values)).rows, uuid);
+    checkKept(t, stored, { stdout: printed }, outputLimitOf(400_000));
+  }
 });
 
 t.test('how long a command may run holds over a crash, whether it ran by then or waited', async (t) => {

@@ -32,6 +32,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     signal: null,
     error: null,
     output_bytes: 4,
+    output_truncated: false,
     script_preview: false,
     output_preview: false,
   });
