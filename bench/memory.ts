@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
+import { markOf } from '../src/os/mark.ts';
 import { ProcessTable } from '../src/os/process-table.ts';
 import type { Run } from './benchmark.ts';
 import { connect, untilTrue } from './database.ts';
@@ -50,7 +51,8 @@ async function scriptsMiB(db: Client, count: number): Promise<number> {
   const { rows } = await db.query('SELECT command_uuid FROM commands');
   for (;;) {
     const table = new ProcessTable();
-    const pids = rows.flatMap((row) => table.membersOf({ uuid: row.command_uuid }));
+    const members = rows.flatMap((row) => table.membersOf({ mark: markOf(row.command_uuid) }));
+    const pids = members.map(({ pid }) => pid);
     if (pids.length === count * PROCESSES_A_COMMAND) return pids.reduce((sum, pid) => sum + proportionalMiB(pid), 0);
     await delay(50);
   }

@@ -31,7 +31,16 @@ export async function startServer(run: Run, settings: Record<string, string> = {
   run.cleanup.defer(() => stopLeftCluster(clusterDir));
 
   const { PATH = '', HOME = '' } = process.env;
-  const env: Record<string, string> = { PATH, HOME, PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...settings };
+  const given = Object.entries(process.env).filter(([name]) => name.startsWith('SHELLVISOR_'));
+  const env: Record<string, string> = {
+    ...(Object.fromEntries(given) as Record<string, string>),
+    PATH,
+    HOME,
+    PORT: '0',
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'warn',
+    ...settings,
+  };
   if (run.profileDir !== undefined) env.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${run.profileDir}`;
   // Detached, so that a Ctrl-C at the terminal reaches us alone, and the server ends in its turn.
   const child = spawn(process.execPath, [ENTRY], {

@@ -31,6 +31,7 @@ const schema = z.object({
   SHELLVISOR_MAX_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_OUTPUT_LIMIT_BYTES: wholeNumber(1024, Number.MAX_SAFE_INTEGER).default(10_485_760),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
+  SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
 
 /** The configuration of the server. All times are in ms. */
@@ -57,6 +58,8 @@ export interface Config {
   outputLimitBytes: number;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
+  /** Whether control groups are used where cgroup v2 is there and ours to write. */
+  cgroups: boolean;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -97,6 +100,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxTimeoutMs: v.SHELLVISOR_MAX_TIMEOUT_MS,
     outputLimitBytes: v.SHELLVISOR_OUTPUT_LIMIT_BYTES,
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
+    cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,
   };
 }

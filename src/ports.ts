@@ -72,6 +72,8 @@ export interface LivingScript {
 export interface ProcessRunner {
   /** How it runs them, for the log. */
   readonly description: string;
+  /** By which means it ends process trees, for the log and for readiness. */
+  readonly layers: readonly string[];
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */
@@ -132,4 +134,21 @@ export interface Commander {
   stop(uuid: string): Promise<void>;
   /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
   remove(uuid: string): Promise<void>;
+}
+
+/** Whether the server can do what it is for. */
+export interface Readiness {
+  /**
+   * `starting`: it waits for its database, or takes up what is there. `unavailable`: the database does not answer, or
+   * does not take what is to be written. `draining`: it shuts down.
+   */
+  status: 'ready' | 'starting' | 'draining' | 'unavailable';
+  /** Whether the database answers. */
+  database: 'up' | 'down';
+  /** How scripts are run. */
+  scripts: string;
+  /** By which means process trees are ended. */
+  layers: readonly string[];
+  /** The process id of the launcher; null when scripts run in the server's own process. */
+  launcherPid: number | null;
 }

@@ -17,6 +17,7 @@ t.test('without any variable the defaults hold', async (t) => {
     maxTimeoutMs: undefined,
     outputLimitBytes: 10_485_760,
     shutdownMs: 10_000,
+    cgroups: true,
     environment: {},
   });
 });
@@ -49,6 +50,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     maxTimeoutMs: 2000,
     outputLimitBytes: 1024,
     shutdownMs: 10_000,
+    cgroups: true,
   });
 });
 

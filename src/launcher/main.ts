@@ -33,7 +33,7 @@ const scripts = new Scripts(server);
 async function handle(message: ToLauncher): Promise<void> {
   switch (message.type) {
     case 'hello':
-      return hello(message.protocol, message.dataDir);
+      return hello(message);
     case 'ready':
       return;
     case 'launch':
@@ -53,13 +53,18 @@ async function handle(message: ToLauncher): Promise<void> {
   }
 }
 
-async function hello(protocol: number, dataDir: string): Promise<void> {
+async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type: 'hello' }>): Promise<void> {
   let problem: string | undefined;
   if (protocol !== PROTOCOL) {
     problem = `the launcher speaks version ${PROTOCOL} of their protocol, the server ${protocol}; restart both`;
   } else {
     try {
-      setup ??= await createScriptSetup({ dataDir, environment: process.env });
+      setup ??= await createScriptSetup({
+        dataDir,
+        environment: process.env,
+        cgroups,
+        isOwnChild: (pid) => pid === server.pid,
+      });
     } catch (error) {
       problem = (error as Error).message;
     }
@@ -69,6 +74,7 @@ async function hello(protocol: number, dataDir: string): Promise<void> {
     protocol: PROTOCOL,
     owner,
     spawner: setup?.spawner.kind ?? 'none',
+    layers: setup?.trees.layers ?? [],
     scripts: scripts.states(),
     ...(problem === undefined ? {} : { problem }),
   });

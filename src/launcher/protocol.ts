@@ -4,6 +4,7 @@
  * A frame is its length (4 bytes, little endian, of what follows), its kind (1 byte) and its body: for `CONTROL` a
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
+import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
 import type { LivingScript } from '../ports.ts';
 
@@ -16,8 +17,8 @@ export interface ScriptState extends LivingScript {
 }
 
 export type ToLauncher =
-  /** The first message. `dataDir` is where scripts find their folders. */
-  | { type: 'hello'; protocol: number; dataDir: string }
+  /** The first message. `dataDir` is where scripts find their folders; `cgroups`: whether control groups may be used. */
+  | { type: 'hello'; protocol: number; dataDir: string; cgroups: boolean }
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */
@@ -34,7 +35,15 @@ export type ToLauncher =
 
 export type FromLauncher =
   /** The answer to the server's hello. `problem` says in one line why no scripts can be run. */
-  | { type: 'hello'; protocol: number; owner: number; spawner: string; scripts: ScriptState[]; problem?: string }
+  | {
+      type: 'hello';
+      protocol: number;
+      owner: number;
+      spawner: string;
+      layers: readonly string[];
+      scripts: ScriptState[];
+      problem?: string;
+    }
   /** `pid` is null when bash could not be started. */
   | { type: 'started'; uuid: string; pid: number | null }
   | { type: 'ended'; uuid: string; end: ProcessEnd; durationMs: number | null }
@@ -79,6 +88,28 @@ export function encodeChunkHead({ uuid, stream, offset, bytes }: Chunk): Buffer 
   head[HEADER_BYTES + UUID_BYTES] = stream === 'stdout' ? 1 : 2;
   head.writeDoubleLE(offset, HEADER_BYTES + UUID_BYTES + 1);
   return head;
+}
+
+/** Sends frames; those of one turn of the event loop go in one system call. */
+export class FrameWriter {
+  readonly #stream: Writable;
+  #isGathering = false;
+
+  constructor(stream: Writable) {
+    this.#stream = stream;
+  }
+
+  send(...parts: Uint8Array[]): void {
+    if (!this.#isGathering) {
+      this.#isGathering = true;
+      this.#stream.cork();
+      setImmediate(() => {
+        this.#isGathering = false;
+        this.#stream.uncork();
+      });
+    }
+    for (const part of parts) this.#stream.write(part);
+  }
 }
 
 /** Cuts a stream of bytes into frames. */

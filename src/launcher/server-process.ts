@@ -6,6 +6,7 @@ import {
   encodeChunkHead,
   encodeControl,
   FrameReader,
+  FrameWriter,
   type FromLauncher,
   type ToLauncher,
 } from './protocol.ts';
@@ -32,7 +33,7 @@ export class ServerProcess implements ServerLink {
   readonly #entry: string;
   readonly #handlers: ServerHandlers;
   #child: ChildProcess | undefined;
-  #socket: Duplex | undefined;
+  #writer: FrameWriter | undefined;
   #wasReady = false;
   #ending = false;
   #pause: number = BACK_OFF_MS[0];
@@ -49,7 +50,7 @@ export class ServerProcess implements ServerLink {
     });
     const socket = child.stdio[LINK_FD] as Duplex;
     this.#child = child;
-    this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
     const reader = new FrameReader<ToLauncher>((message) => {
       if (message.type === 'ready') this.#wasReady = true;
       this.#handlers.onMessage(message);
@@ -62,7 +63,7 @@ export class ServerProcess implements ServerLink {
     );
     const closed = new Promise((resolve) => socket.once('close', resolve));
     void Promise.all([exited, closed]).then(([[code, signal]]) => {
-      this.#socket = undefined;
+      this.#writer = undefined;
       this.#handlers.onGone();
       if (this.#ending || !this.#wasReady) return this.#handlers.onEnd(code ?? 1);
       if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
@@ -72,13 +73,17 @@ export class ServerProcess implements ServerLink {
     });
   }
 
+  /** Its process id, also of one that has just ended. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   control(message: FromLauncher): void {
-    this.#socket?.write(encodeControl(message));
+    this.#writer?.send(encodeControl(message));
   }
 
   chunk(chunk: Chunk): void {
-    this.#socket?.write(encodeChunkHead(chunk));
-    this.#socket?.write(chunk.bytes);
+    this.#writer?.send(encodeChunkHead(chunk), chunk.bytes);
   }
 
   /** Ends the server for good, by a signal that lets it stop all scripts first. */

@@ -1,13 +1,16 @@
 /** The ProcessRunner that owns scripts in the server's own process: they end with it. */
+import { readMark } from '../os/mark.ts';
 import type { ProcessRunner } from '../ports.ts';
 import { ScriptProcess } from '../scripts/script-process.ts';
 import { createScriptSetup, killLeftovers, type ScriptSetupOptions } from '../scripts/setup.ts';
 
 /** @throws StartupError when there is no bash or the folders can't be made. */
-export async function createInProcessRunner(options: ScriptSetupOptions): Promise<ProcessRunner> {
-  const setup = await createScriptSetup(options);
+export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'isOwnChild'>): Promise<ProcessRunner> {
+  // The server has children of other kinds, such as those that start PostgreSQL.
+  const setup = await createScriptSetup({ ...options, isOwnChild: (pid) => readMark(pid) === undefined });
   return {
     description: `${setup.spawner.kind} in the server's own process`,
+    layers: setup.trees.layers,
     living: new Map(),
     start: (spec, output) => new ScriptProcess(setup, spec, output),
     attach(uuid) {

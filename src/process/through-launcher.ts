@@ -1,9 +1,11 @@
 /** The ProcessRunner that has the launcher run scripts: they outlive a crash of the server. */
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
 import {
   encodeControl,
   FrameReader,
+  FrameWriter,
   type FromLauncher,
   PROTOCOL,
   type ScriptState,
@@ -16,6 +18,8 @@ export interface LauncherOptions {
   /** The descriptor of our end of the socket pair. */
   fd: number;
   dataDir: string;
+  /** Whether control groups are used where they can be. */
+  cgroups: boolean;
   /** The launcher wants another server to take over. */
   onHandOver: () => void;
   /** The launcher is gone; its scripts are being killed and end as `lost`. */
@@ -43,11 +47,12 @@ interface Remote {
 
 /** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
 export async function connectLauncher(options: LauncherOptions): Promise<LauncherRunner> {
-  const { dataDir } = options;
+  const { dataDir, cgroups } = options;
   const socket = new Socket({ fd: options.fd });
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
-  const send = (message: ToLauncher) => socket.write(encodeControl(message));
+  const writer = new FrameWriter(socket);
+  const send = (message: ToLauncher) => writer.send(encodeControl(message));
 
   const reader = new FrameReader<FromLauncher>(
     (message) => {
@@ -70,18 +75,24 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     },
     ({ uuid, stream, offset, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes, offset),
   );
+  const launcherPid = process.ppid;
   let closed = false;
   socket.on('data', (bytes: Buffer) => reader.push(bytes));
   socket.on('error', () => {});
   socket.once('close', () => {
     if (closed) return;
     options.onLost();
-    for (const [uuid, remote] of remotes) {
-      void killLeftovers(dataDir, [uuid]).then(() => remote.ended({ end: { kind: 'lost' }, durationMs: null }));
-    }
+    void endLost();
   });
 
-  send({ type: 'hello', protocol: PROTOCOL, dataDir });
+  async function endLost(): Promise<void> {
+    // Its descriptors close a moment before it counts as dead, and with it the control groups of its scripts as abandoned.
+    while (process.ppid === launcherPid) await delay(10);
+    await killLeftovers(dataDir, [...remotes.keys()]);
+    for (const remote of remotes.values()) remote.ended({ end: { kind: 'lost' }, durationMs: null });
+  }
+
+  send({ type: 'hello', protocol: PROTOCOL, dataDir, cgroups });
   const hello = await greeted.promise;
   if (hello.problem !== undefined) throw new StartupError(hello.problem);
 
@@ -103,6 +114,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
 
   return {
     description: `${hello.spawner} in the launcher`,
+    layers: hello.layers,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
     start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),

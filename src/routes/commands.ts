@@ -164,7 +164,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         tags: ['commands'],
         summary: 'Stop a command',
         description:
-          'SIGTERM to its process group, after a grace SIGKILL to its whole process tree. ' +
+          'SIGTERM to its whole process tree, after a grace SIGKILL. ' +
           'Answered once nothing of it lives and STOPPED is stored. Needs no body.',
         params: Params,
         response: {

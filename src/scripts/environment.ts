@@ -1,6 +1,7 @@
 /** The clean environment of scripts: an allow-list, so that no secret of the server ever reaches them. */
 import { homedir } from 'node:os';
-import { MARKER } from '../os/process-table.ts';
+import { fileURLToPath } from 'node:url';
+import { UUID_VARIABLE } from '../os/mark.ts';
 
 const ALLOWED = /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/;
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -14,9 +15,16 @@ export function cleanEnvironment(env: Record<string, string | undefined>): Recor
   return clean;
 }
 
-/** Adds what marks the processes of one command as its own. */
-export function markedEnvironment(clean: Record<string, string>, uuid: string): Record<string, string> {
-  return { ...clean, [MARKER]: uuid };
+/** What bash sources before a script: see there. It removes from the environment what only it needs. */
+const PROLOGUE = fileURLToPath(new URL('prologue.bash', import.meta.url));
+
+/** The environment of one command: what all share, its uuid, and what has its bash enter its process tree. */
+export function commandEnvironment(
+  clean: Record<string, string>,
+  uuid: string,
+  tree: Record<string, string>,
+): Record<string, string> {
+  return { ...clean, [UUID_VARIABLE]: uuid, ...tree, BASH_ENV: PROLOGUE };
 }
 
 /** npm puts its own folders in front of PATH; a script's `node` shall be the machine's, not ours. */

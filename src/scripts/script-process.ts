@@ -16,10 +16,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessEnd, Stream } from '../command.ts';
-import { signal, untilEmpty } from '../os/process-table.ts';
+import type { ProcessTree, ProcessTrees } from '../os/process-trees.ts';
 import type { Child, Spawner, WaitStatus } from '../os/spawn.ts';
 import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
-import { markedEnvironment } from './environment.ts';
+import { commandEnvironment } from './environment.ts';
 
 /** Where the script of a command is put while it runs. */
 export function scriptFile(scriptsDir: string, uuid: string): string {
@@ -29,6 +29,7 @@ export function scriptFile(scriptsDir: string, uuid: string): string {
 /** What all scripts of a runner share. */
 export interface ScriptSetup {
   spawner: Spawner;
+  trees: ProcessTrees;
   /** Absolute path of bash. */
   bash: string;
   /** The clean environment. */
@@ -58,7 +59,7 @@ export class ScriptProcess implements RunningProcess {
   readonly #spec: ProcessSpec;
   readonly #output: OutputSink;
   readonly #file: string;
-  #child: Child | undefined;
+  #tree: ProcessTree | undefined;
   #wanted: 'run' | 'terminate' | 'kill' = 'run';
   #onStop: () => void = () => {};
 
@@ -75,32 +76,36 @@ export class ScriptProcess implements RunningProcess {
   terminate(): void {
     if (this.#wanted !== 'run') return;
     this.#wanted = 'terminate';
-    this.#signalGroup('SIGTERM');
+    this.#tree?.terminate();
     this.#onStop();
   }
 
   kill(): void {
     if (this.#wanted === 'kill') return;
     this.#wanted = 'kill';
-    this.#signalGroup('SIGKILL');
+    this.#tree?.kill();
     this.#onStop();
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
+    const { spawner, trees, bash, workDir, env } = this.#setup;
+    const { uuid, options } = this.#spec;
+    let child: Child | undefined;
     let startedAt = 0;
     try {
       await this.#writeFile();
-      if (this.#wanted !== 'run') return { end: { kind: 'not_started' }, durationMs: null };
-      const { spawner, bash, workDir, env } = this.#setup;
-      const options = { cwd: workDir, env: markedEnvironment(env, this.#spec.uuid) };
+      if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
+      this.#tree = trees.open(uuid, options.keepBackground === true);
+      const commandEnv = commandEnvironment(env, uuid, this.#tree.environment);
       startedAt = performance.now();
-      this.#child = await spawner.spawn(bash, [this.#file], options);
+      child = await spawner.spawn(bash, [this.#file], { cwd: workDir, env: commandEnv });
     } catch (error) {
+      this.#tree?.close();
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };
     } finally {
-      started(this.#child?.pid ?? null);
+      started(child?.pid ?? null);
     }
-    return this.#follow(this.#child, startedAt);
+    return this.#follow(child, this.#tree, startedAt);
   }
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */
@@ -111,20 +116,22 @@ export class ScriptProcess implements RunningProcess {
     await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
   }
 
-  async #follow(child: Child, startedAt: number): RunningProcess['ended'] {
+  async #follow(child: Child, tree: ProcessTree, startedAt: number): RunningProcess['ended'] {
+    tree.leader = child.pid;
     // A stop may have come while the spawn was under way.
-    if (this.#stopWanted()) this.#signalGroup(this.#wanted === 'kill' ? 'SIGKILL' : 'SIGTERM');
+    if (this.#wanted === 'kill') tree.kill();
+    else if (this.#wanted === 'terminate') tree.terminate();
     const pipes = new PipePair(child, this.#output);
     const status = await child.exited;
-    await this.#settle(child, pipes);
+    await this.#settle(tree, pipes);
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
-    this.#child = undefined;
+    tree.close();
     child.reap();
     return { end: endOf(status), durationMs };
   }
 
   /** After bash's exit: waits for the rest of its tree, or ends it, and reads what is still in the pipes. */
-  async #settle(child: Child, pipes: PipePair): Promise<void> {
+  async #settle(tree: ProcessTree, pipes: PipePair): Promise<void> {
     const stop = new Promise<void>((resolve) => {
       this.#onStop = resolve;
     });
@@ -132,22 +139,15 @@ export class ScriptProcess implements RunningProcess {
     const timer = setTimeout(drained.resolve, DRAIN_MS);
     if (!this.#stopWanted()) await Promise.race([pipes.closed, drained.promise, stop]);
     clearTimeout(timer);
-    if (!this.#stopWanted() && pipes.areClosed) {
-      // The common case, in one system call: whatever the script left in the background of its group ends with it.
-      this.#signalGroup('SIGKILL');
-      return;
-    }
     const stopping = this.#stopWanted();
-    await untilEmpty({ uuid: this.#spec.uuid, leader: child.pid }, () => !stopping || this.#wanted === 'kill');
-    await pipes.readRest(LAST_READ_MS);
+    // What a script has left in the background ends with it, unless it shall stay; what is stopped has its grace first.
+    const ends = stopping || this.#spec.options.keepBackground !== true;
+    if (ends && !tree.isEmpty) await tree.untilEmpty(() => !stopping || this.#wanted === 'kill');
+    if (!pipes.areClosed) await pipes.readRest(LAST_READ_MS);
   }
 
   #stopWanted(): boolean {
     return this.#wanted !== 'run';
-  }
-
-  #signalGroup(name: NodeJS.Signals): void {
-    if (this.#child !== undefined) signal(-this.#child.pid, name);
   }
 }
 

@@ -3,7 +3,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
-import { untilEmpty } from '../os/process-table.ts';
+import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type ScriptSetup, scriptFile } from './script-process.ts';
@@ -13,6 +13,10 @@ export interface ScriptSetupOptions {
   dataDir: string;
   /** The environment that scripts get an allowed part of. */
   environment: Record<string, string | undefined>;
+  /** Whether control groups are used where they can be. */
+  cgroups: boolean;
+  /** Tells the children that somebody else in this process started and will reap. */
+  isOwnChild: (pid: number) => boolean;
 }
 
 /** @throws StartupError when there is no bash or the folders can't be made. */
@@ -20,9 +24,11 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const env = cleanEnvironment(options.environment);
   // Others may pass through, PostgreSQL's user for one; each folder in it is closed by itself.
   makeFolder(options.dataDir, 0o711);
+  const bash = findBash(env.PATH as string);
   return {
     spawner: await createSpawner(),
-    bash: findBash(env.PATH as string),
+    trees: await ProcessTrees.create({ ...options, bash }),
+    bash,
     env,
     scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
     workDir: makeFolder(join(options.dataDir, 'work'), 0o700),
@@ -34,9 +40,9 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
  * @returns how many processes were killed.
  */
 export async function killLeftovers(dataDir: string, uuids: readonly string[]): Promise<number> {
-  const killed = await Promise.all(uuids.map((uuid) => untilEmpty({ uuid }, () => true)));
+  const killed = await killTrees(uuids);
   await Promise.all(uuids.map((uuid) => rm(scriptFile(scriptsFolder(dataDir), uuid), { force: true })));
-  return killed.reduce((sum, count) => sum + count, 0);
+  return killed;
 }
 
 function scriptsFolder(dataDir: string): string {

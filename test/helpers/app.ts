@@ -5,7 +5,7 @@ import { type CommandSystem, createCommandSystem } from '../../src/actors/comman
 import { buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
-import { isUnavailable } from '../../src/persistence/pool.ts';
+import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
@@ -47,6 +47,7 @@ export async function startApp(
   const database = await openDatabase(t);
   const journal = new BatchJournal({
     pool: database.pool,
+    patience: new Patience(60_000),
     deletePool: database.pool,
     clockOffsetMs: 0,
     owner: 1,
@@ -58,7 +59,7 @@ export async function startApp(
   const commander = createCommandSystem({
     journal,
     reader,
-    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env }),
+    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true }),
     maxParallel: 64,
     maxQueued: 100,
     stopGraceMs: 5000,
@@ -68,7 +69,18 @@ export async function startApp(
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });
-  const app = await buildApp({ commander, reader, isStorageError: isUnavailable });
+  const app = await buildApp({
+    commander,
+    reader,
+    readiness: async () => ({
+      status: 'ready',
+      database: 'up',
+      scripts: 'test',
+      layers: ['process group'],
+      launcherPid: null,
+    }),
+    isStorageError: isUnavailable,
+  });
   t.teardown(async () => {
     await commander.drain();
     await app.close();

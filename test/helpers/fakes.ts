@@ -34,6 +34,7 @@ export class FakeRunner implements ProcessRunner {
   /** How each was to be run. */
   readonly options = new Map<string, RunOptions>();
   readonly description = 'fake';
+  readonly layers: readonly string[] = [];
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];

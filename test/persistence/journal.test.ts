@@ -6,6 +6,7 @@ import { StorageUnavailable } from '../../src/errors.ts';
 import { clockOffset } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
+import { Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { newCommand, openDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
@@ -45,6 +46,7 @@ async function journalFor(t: Test, { clockOffsetMs = 0, outputLimit = outputLimi
   };
   const journal = new BatchJournal({
     pool: observed as typeof pool,
+    patience: new Patience(60_000),
     deletePool: pool,
     clockOffsetMs,
     owner: OWNER,

@@ -9,9 +9,13 @@ import { CollectingSink } from '../helpers/sink.ts';
 import { until } from '../helpers/until.ts';
 
 /** A runner in a folder of its own. */
-async function runnerFor(t: Test, environment: Record<string, string> = { PATH: process.env.PATH ?? '' }) {
+async function runnerFor(
+  t: Test,
+  environment: Record<string, string> = { PATH: process.env.PATH ?? '' },
+  cgroups = true,
+) {
   const dataDir = temporaryFolder(t);
-  const runner = await createInProcessRunner({ dataDir, environment });
+  const runner = await createInProcessRunner({ dataDir, environment, cgroups });
   const start = (script: string, sink = new CollectingSink()) => {
     const uuid = randomUUID();
     const process = runner.start({ uuid, script, options: {} }, sink);

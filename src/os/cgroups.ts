@@ -1,0 +1,224 @@
+/**
+ * A control group of its own for each command, where cgroup v2 is there and ours to write: the kernel knows every process
+ * of the tree, whatever it forks or detaches, and kills all of them in one step (cgroup.kill, cgroups(7), Linux 5.14).
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readProcFile } from './mark.ts';
+
+/** The first and the longest pause between two looks at a group, in ms. */
+const PAUSE_MS = [2, 50] as const;
+
+/**
+ * The groups of the commands of one process.
+ *
+ *   shellvisor/
+ *     PID-START-NAMESPACE/     of one owner of scripts, named so that others can tell whether it still lives
+ *       0, 1, 2 …              used again and again: to make and remove one takes longer than a short command has
+ *     own/UUID                 of a command whose group must not be used again: its processes may stay
+ */
+export class Cgroups {
+  readonly #root: string;
+  readonly #pool: string;
+  readonly #free: Cgroup[] = [];
+  #made = 0;
+  /** Groups that still had processes when their command ended. */
+  readonly #busy: Cgroup[] = [];
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.#pool = join(root, nameOfOwner('self'));
+  }
+
+  /** Finds the place for our groups; null where cgroup v2 is not there or not ours to write. */
+  static find(): Cgroups | null {
+    try {
+      const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/self/mounts', 'utf8'))?.[1];
+      const own = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
+      // A path with `..` lies outside of our cgroup namespace.
+      if (mount === undefined || own === undefined || own.includes('/..')) return null;
+      const root = join(unescapeOctal(mount), own, 'shellvisor');
+      mkdirSync(root, { recursive: true });
+      accessSync(join(root, 'cgroup.kill'), constants.W_OK);
+      return new Cgroups(root);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Makes them ready for commands. @returns whether a process can really enter one: that takes rights which show only then. */
+  prepare(bash: string): boolean {
+    try {
+      mkdirSync(this.#pool, { recursive: true });
+      mkdirSync(join(this.#root, 'own'), { recursive: true });
+      process.on('exit', () => remove(this.#pool));
+      const group = this.open();
+      const { status } = spawnSync(bash, ['-c', 'echo 0 > "$1/cgroup.procs"', bash, group.path], { stdio: 'ignore' });
+      this.close(group);
+      return status === 0;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Takes a group for a command.
+   * @param uuid gives it a group of its own, that `get` finds, rather than one that others had before it.
+   * @throws when the kernel has no room for it.
+   */
+  open(uuid?: string): Cgroup {
+    const free = uuid === undefined ? this.#free.pop() : undefined;
+    if (free !== undefined) return free;
+    const path = uuid === undefined ? join(this.#pool, `${this.#made++}`) : join(this.#root, 'own', uuid);
+    mkdirSync(path, { recursive: true });
+    return new Cgroup(path);
+  }
+
+  /** The group of its own of a command, if it has one. */
+  get(uuid: string): Cgroup | null {
+    const group = new Cgroup(join(this.#root, 'own', uuid));
+    return group.exists ? group : null;
+  }
+
+  /** Takes a group back; one that still has processes, which may be so by wish, is tried again later. */
+  close(group: Cgroup): void {
+    for (const each of [group, ...this.#busy.splice(0, 1)]) {
+      if (!each.isEmpty) this.#busy.push(each);
+      else if (!each.hasGroupsBelow && each.path.startsWith(this.#pool)) this.#free.push(each);
+      else remove(each.path);
+    }
+  }
+
+  /** Kills what owners that are gone have left running, and removes their groups. @returns how many processes that were. */
+  async killAbandoned(): Promise<number> {
+    let killed = 0;
+    for (const path of foldersIn(this.#root)) {
+      const [pid = '', , namespace] = basename(path).split('-');
+      if (namespace !== processNamespace() || nameOfOwner(pid) === basename(path)) continue;
+      killed += foldersIn(path).reduce((sum, below) => sum + new Cgroup(below).pids.length, 0);
+      await new Cgroup(path).untilEmpty(() => true);
+      remove(path);
+    }
+    for (const path of foldersIn(join(this.#root, 'own'))) if (new Cgroup(path).isEmpty && isStale(path)) remove(path);
+    return killed;
+  }
+}
+
+/** Names a living process like no other on this machine: by pid, start time (proc_pid_stat(5)) and pid namespace. */
+function nameOfOwner(pid: string): string {
+  const stat = readProcFile(`/proc/${pid}/stat`) ?? '';
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X'
+    ? ''
+    : `${Number.parseInt(stat, 10)}-${fields[19]}-${processNamespace()}`;
+}
+
+function processNamespace(): string | undefined {
+  return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0];
+}
+
+/** A group that nobody has entered after this long was left behind, in ms. */
+const STALE_MS = 60_000;
+
+function isStale(path: string): boolean {
+  try {
+    return Date.now() - statSync(path).mtimeMs > STALE_MS;
+  } catch {
+    return false;
+  }
+}
+
+/** The control group of one command. */
+export class Cgroup {
+  /** The folder of the group; a process enters by writing 0 to `cgroup.procs` in it. */
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  get exists(): boolean {
+    return this.#read('cgroup.events') !== null;
+  }
+
+  /** Whether nothing lives in it or in the groups below it; zombies don't count. */
+  get isEmpty(): boolean {
+    return !/^populated 1$/m.test(this.#read('cgroup.events') ?? '');
+  }
+
+  /** The ids of its processes, without those in groups below it. */
+  get pids(): number[] {
+    return (this.#read('cgroup.procs') ?? '').split('\n').filter(Boolean).map(Number);
+  }
+
+  /** Whether the script has made groups in it: each adds a link to the folder. */
+  get hasGroupsBelow(): boolean {
+    return statSync(this.path).nlink > 2;
+  }
+
+  /** Waits until nothing lives in it; while `hard()` is true it also kills. */
+  async untilEmpty(hard: () => boolean): Promise<void> {
+    for (let pause: number = PAUSE_MS[0]; !this.isEmpty; pause = Math.min(pause * 2, PAUSE_MS[1])) {
+      if (hard()) this.kill();
+      await delay(pause);
+    }
+  }
+
+  /** Kills all that is in it, and below it, in one step. */
+  kill(): void {
+    try {
+      writeFileSync(join(this.path, 'cgroup.kill'), '1');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  /** null when the group is gone. */
+  #read(file: string): string | null {
+    try {
+      return readFileSync(join(this.path, file), 'utf8');
+    } catch (error) {
+      // ENODEV: it went while we read.
+      if (/^(ENOENT|ENODEV)$/.test((error as NodeJS.ErrnoException).code ?? '')) return null;
+      throw error;
+    }
+  }
+}
+
+/** Removes a group and those that the script has made in it. @returns false when one of them still has processes. */
+function remove(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    const below = foldersIn(path);
+    return below.length > 0 && below.every(remove) && remove(path);
+  }
+}
+
+function foldersIn(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(path, entry.name));
+  } catch {
+    return [];
+  }
+}
+
+/** Blanks and the like in /proc/self/mounts: proc_pid_mounts(5), getmntent(3). */
+function unescapeOctal(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}

@@ -1,0 +1,121 @@
+/**
+ * Orphans: processes of scripts that have lost their parent. We adopt them (PR_SET_CHILD_SUBREAPER, prctl(2)), so that
+ * none can get away from us by a double fork: whoever lives of a tree whose bash has ended descends from a child of ours,
+ * and until we reap it a child of ours keeps its process id, so that no signal meets somebody else.
+ *
+ * Adopted children show in the main thread's list of children; those that we spawn belong to worker threads
+ * (`spawn.ts`) and don't.
+ */
+import { openSync, readSync } from 'node:fs';
+import { readMark } from './mark.ts';
+import { signal } from './signal.ts';
+
+// Constants of Linux: <linux/prctl.h>, <sys/wait.h>.
+const PR_SET_CHILD_SUBREAPER = 36;
+const P_PID = 1;
+const WNOHANG = 1;
+const WEXITED = 4;
+/** Where siginfo_t has it on 64 bits. */
+const SI_PID = 16;
+
+/** The longest that one hunt blocks the event loop, in ms. */
+const HUNT_MS = 5;
+/** How often one that may be forking itself away is looked for before it counts as found. */
+const LOOKS = 3;
+
+/** The orphans that this process has adopted. */
+export interface Orphans {
+  /** Whether something of a tree lives among the adopted. */
+  has(mark: string): boolean;
+  /**
+   * Kills the adopted processes of a tree. One that forks itself away again and again lives for a fraction of a
+   * millisecond under each process id, too short for a look at /proc; but each of them becomes a child of ours, and the
+   * signal meets it while it forks, which makes the fork fail.
+   * @returns how many were killed.
+   */
+  hunt(mark: string): number;
+}
+
+/**
+ * Adopts orphans from now on, and reaps those that end.
+ * @param isOwnChild tells the children that somebody else in this process started and will reap.
+ * @returns null where koffi or the kernel can't do it.
+ */
+export async function adoptOrphans(isOwnChild: (pid: number) => boolean): Promise<Orphans | null> {
+  const system = await load();
+  if (system === null) return null;
+  const { children, reap } = system;
+
+  /** The children of a tree, the dead among them included. */
+  const adopted = (mark: string) => children().filter((pid) => !isOwnChild(pid) && readMark(pid) === mark);
+
+  let scheduled = false;
+  process.on('SIGCHLD', () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      for (const pid of children()) if (!isOwnChild(pid)) reap(pid);
+    });
+  });
+
+  return {
+    has(mark) {
+      for (let look = 0; look < LOOKS; look++) {
+        const found = adopted(mark);
+        // One that forks itself away leaves a zombie behind that only we can remove: a list without any is conclusive.
+        if (found.length === 0) return false;
+        if (found.some((pid) => !reap(pid))) return true;
+      }
+      return true;
+    },
+    hunt(mark) {
+      const killed = new Set<number>();
+      const deadline = performance.now() + HUNT_MS;
+      do {
+        const found = adopted(mark);
+        if (found.length === 0) break;
+        for (const pid of found) {
+          if (reap(pid)) continue;
+          signal(pid, 'SIGKILL');
+          killed.add(pid);
+        }
+      } while (performance.now() < deadline);
+      return killed.size;
+    },
+  };
+}
+
+/** The system calls that this takes; null where one is missing. */
+async function load() {
+  try {
+    const { default: koffi } = await import('koffi');
+    const libc = koffi.load(null);
+    const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
+    const waitid = libc.func('int waitid(int type, uint id, void *info, int options)');
+    // proc_tid_children(5); kernels built without CONFIG_PROC_CHILDREN have none.
+    const list = openSync(`/proc/self/task/${process.pid}/children`, 'r');
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) !== 0) return null;
+    const part = Buffer.alloc(64 * 1024);
+    const info = Buffer.alloc(128);
+    return {
+      /** Reaps a child if it has ended. */
+      reap(pid: number): boolean {
+        // si_pid stays 0 when there is nothing to reap.
+        info.writeInt32LE(0, SI_PID);
+        return waitid(P_PID, pid, info, WEXITED | WNOHANG) === 0 && info.readInt32LE(SI_PID) !== 0;
+      },
+      /** The children of the main thread, as they are now. */
+      children(): number[] {
+        let text = '';
+        for (;;) {
+          const length = readSync(list, part, 0, part.length, text.length);
+          if (length === 0) return text.split(' ').filter(Boolean).map(Number);
+          text += part.toString('latin1', 0, length);
+        }
+      },
+    };
+  } catch {
+    return null;
+  }
+}

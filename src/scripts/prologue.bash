@@ -1,0 +1,12 @@
+# Sourced by the bash of each command (BASH_ENV) before its script: it enters the command's process tree, so that
+# whatever it starts is in there too. Builtins only: to start a program for this would double the cost of a command.
+
+# The mark; see src/os/mark.ts. bash older than 5.1 has no -R, and is found by its environment.
+ulimit -R "$SHELLVISOR_MARK" 2>/dev/null
+
+if [[ -n $SHELLVISOR_CGROUP ]] && ! { echo 0 >"$SHELLVISOR_CGROUP/cgroup.procs"; } 2>/dev/null; then
+  echo "shellvisor: the command can't enter its control group $SHELLVISOR_CGROUP" >&2
+  exit 126
+fi
+
+unset BASH_ENV SHELLVISOR_MARK SHELLVISOR_CGROUP

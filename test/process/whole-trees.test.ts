@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { RunOptions } from '../../src/command.ts';
+import { Cgroups } from '../../src/os/cgroups.ts';
+import { killTrees } from '../../src/os/process-trees.ts';
+import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
+import { temporaryFolder } from '../helpers/server.ts';
+import { CollectingSink } from '../helpers/sink.ts';
+import { until } from '../helpers/until.ts';
+
+/**
+ * Ways to get away from bash. Each appends the id of its process to the file TRAIL, and lives for a while, or for ever
+ * under new ids: then it gives up by itself when the file END is there.
+ */
+const ESCAPES: Record<string, string> = {
+  'a background job': 'sh -c "echo \\$\\$ >>TRAIL; exec sleep S" &',
+  'a daemon in a session of its own': 'setsid sh -c "echo \\$\\$ >>TRAIL; exec sleep S" &',
+  'a double fork without an environment': '(env -i setsid sh -c "echo \\$\\$ >>TRAIL; exec sleep S" &)',
+  'a nohup daemon that ignores signals':
+    '(trap \'\' TERM HUP; setsid nohup sh -c "echo \\$\\$ >>TRAIL; exec sleep S" >/dev/null 2>&1 &)',
+  'a loop that ignores SIGTERM':
+    'setsid sh -c "trap \'\' TERM; echo \\$\\$ >>TRAIL; until [ -e END ]; do sleep 0.05; done" &',
+  'a process that forks itself away again and again':
+    "env -i setsid bash -c 'w() { echo $BASHPID >>TRAIL; [[ -e END ]] || w & }; w' &",
+};
+
+for (const cgroups of [true, false]) {
+  const dataDir = temporaryFolder(t);
+  const runner = await createInProcessRunner({ dataDir, environment: { PATH: process.env.PATH }, cgroups });
+  const start = (
+    t: Test,
+    script: string,
+    { uuid = randomUUID() as string, ...options }: RunOptions & { uuid?: string } = {},
+  ) => {
+    const sink = new CollectingSink();
+    const running = runner.start({ uuid, script, options }, sink);
+    t.teardown(() => running.kill());
+    return { running, sink, uuid };
+  };
+
+  t.test(`with the layers ${runner.layers.join(', ')}`, async (t) => {
+    for (const [kind, way] of Object.entries(ESCAPES)) {
+      const prepare = (t: Test) => {
+        const folder = temporaryFolder(t);
+        const trail = join(folder, 'trail');
+        const seconds = uniqueSeconds();
+        const pids = (): number[] => {
+          try {
+            return readFileSync(trail, 'utf8').trim().split('\n').map(Number);
+          } catch {
+            return [];
+          }
+        };
+        const script = way
+          .replaceAll('TRAIL', trail)
+          .replaceAll('END', `${folder}/end`)
+          .replaceAll('S"', `${seconds}"`);
+        const assertDead = () => {
+          const last = pids();
+          t.ok(last.length > 0, 'it has lived');
+          t.notOk(last.some(isAlive), 'it is dead');
+          t.same(processesWith(trail), [], 'so are its descendants');
+        };
+        return { script, trail, pids, assertDead };
+      };
+
+      t.test(`after a stop nothing lives on of ${kind}`, async (t) => {
+        const { script, pids, assertDead } = prepare(t);
+        const { running } = start(t, `${script}\nwhile :; do sleep 1; done`);
+        await until('it has got away', () => pids().length > 0);
+        running.terminate('stop', 60_000);
+        running.kill();
+        await running.ended;
+        assertDead();
+      });
+
+      t.test(`a script that ends by itself takes with it ${kind}`, async (t) => {
+        const { script, trail, assertDead } = prepare(t);
+        const wait = `until [[ -s ${trail} ]]; do sleep 0.01; done`;
+        const { running } = start(t, `exec >/dev/null 2>&1\n${script}\n${wait}; exit 3`);
+        t.same((await running.ended).end, { kind: 'exited', exitCode: 3 });
+        assertDead();
+      });
+    }
+
+    t.test('a process that has left the group gets SIGTERM too, and may tidy up', async (t) => {
+      const { running, sink } = start(
+        t,
+        `setsid bash -c "trap 'echo tidied; exit' TERM; echo ready; while :; do sleep 0.01; done" & wait`,
+      );
+      await until('it is ready', () => sink.text().includes('ready'));
+      running.terminate('stop', 60_000);
+      t.same((await running.ended).end, { kind: 'signalled', signal: 'SIGTERM' });
+      t.match(sink.text(), /tidied/);
+    });
+
+    t.test(
+      'what a script leaves in the background lives on after its end if that is wished, and dies by a stop',
+      async (t) => {
+        const seconds = uniqueSeconds();
+        const sleepers = () => processesWith(`sleep\0${seconds}`);
+        const leave = `(setsid sleep ${seconds} >/dev/null 2>&1 &); sleep ${seconds} >/dev/null 2>&1 &`;
+        const first = start(t, `${leave} exit 0`, { keepBackground: true });
+        t.same((await first.running.ended).end, { kind: 'exited', exitCode: 0 });
+        await until('both live', () => sleepers().length === 2);
+        t.teardown(() => killTrees([first.uuid]));
+        const second = start(t, `${leave} wait`, { keepBackground: true });
+        await until('those of the second live too', () => sleepers().length === 4);
+        second.running.terminate('stop', 60_000);
+        second.running.kill();
+        await second.running.ended;
+        t.equal(sleepers().length, 2, 'those of the other command are left alone');
+        t.equal(await killTrees([first.uuid]), 2, 'who knows its uuid can still find them');
+        t.same(sleepers(), []);
+      },
+    );
+
+    t.test('a script finds no trace of how it is kept', async (t) => {
+      const { running, sink } = start(t, 'echo "$BASH_ENV:$SHELLVISOR_MARK:$SHELLVISOR_CGROUP:$?:$#"; env');
+      await running.ended;
+      t.match(sink.text(), /^:::0:0\n/);
+      t.notMatch(sink.text(), /BASH_ENV|SHELLVISOR_MARK|SHELLVISOR_CGROUP/);
+    });
+
+    t.test('orphans are reaped: they leave no zombies', async (t) => {
+      const { running, sink } = start(
+        t,
+        'for i in 1 2 3 4 5; do (setsid sh -c "echo \\$\\$" &); done; wait; sleep 0.1',
+      );
+      await running.ended;
+      const pids = sink.text().trim().split('\n').map(Number);
+      t.equal(pids.length, 5);
+      await until('they are gone from the process table', () =>
+        pids.every((pid) => !readdirSync('/proc').includes(`${pid}`)),
+      );
+    });
+
+    if (runner.layers.includes('cgroup')) {
+      t.test(
+        'a control group that a script has for itself is removed with it, those that it made in it included',
+        async (t) => {
+          const uuid = randomUUID();
+          const path = Cgroups.find()?.open(uuid).path as string;
+          const script = `cat ${path}/cgroup.procs; mkdir -p ${path}/one/two; echo $$`;
+          const { running, sink } = start(t, script, { uuid, keepBackground: true });
+          await running.ended;
+          const lines = sink.text().trim().split('\n');
+          t.ok(lines.slice(0, -1).includes(lines.at(-1) as string), 'bash was in its group');
+          t.notOk(existsSync(path));
+        },
+      );
+    }
+  });
+}
