@@ -74,6 +74,8 @@ export interface ProcessRunner {
   readonly description: string;
   /** By which means it ends process trees, for the log and for readiness. */
   readonly layers: readonly string[];
+  /** Options that no command can have here, each with the reason as a sentence for the client. */
+  readonly unsupported: Readonly<Partial<Record<keyof RunOptions, string>>>;
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */
@@ -124,7 +126,7 @@ export interface CommandReader {
 export interface Commander {
   /**
    * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws TimeoutTooLong, Draining, QueueFull, StorageUnavailable
+   * @throws TimeoutTooLong, OptionUnsupported, Draining, QueueFull, StorageUnavailable
    */
   submit(request: CommandRequest): Promise<string>;
   /**

@@ -6,7 +6,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
-import type { LivingScript } from '../ports.ts';
+import type { LivingScript, ProcessRunner } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
 export const PROTOCOL = 2;
@@ -41,6 +41,7 @@ export type FromLauncher =
       owner: number;
       spawner: string;
       layers: readonly string[];
+      unsupported: ProcessRunner['unsupported'];
       scripts: ScriptState[];
       problem?: string;
     }

@@ -115,6 +115,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   return {
     description: `${hello.spawner} in the launcher`,
     layers: hello.layers,
+    unsupported: hello.unsupported,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
     start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),

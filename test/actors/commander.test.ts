@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
-import { CommandEnded, CommandNotFound, Draining, QueueFull } from '../../src/errors.ts';
+import { CommandEnded, CommandNotFound, Draining, OptionUnsupported, QueueFull } from '../../src/errors.ts';
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 
@@ -61,6 +61,15 @@ t.test('a command that prints more than is kept is ended only if its client want
   await until('it is stored', () => journal.commands.get(one)?.outcome);
   t.match(journal.commands.get(one)?.outcome, { status: 'FAILED', reason: 'output_limit' });
   t.same(spared.signals, []);
+});
+
+t.test('a command that wants what the runner can not do is refused, and not stored', async (t) => {
+  const { commander, runner, journal } = system();
+  runner.unsupported = { maxProcesses: 'max_processes is not possible here: for a test' };
+  const options = { maxProcesses: 5 };
+  await t.rejects(commander.submit({ ...request, options }), new OptionUnsupported(runner.unsupported.maxProcesses));
+  await commander.submit({ ...request, options: { nice: 5, maxProcesses: undefined } });
+  t.equal(journal.commands.size, 1);
 });
 
 t.test('a stop of a waiting command never starts it, and the next one takes its turn', async (t) => {

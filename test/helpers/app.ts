@@ -7,6 +7,7 @@ import { outputLimitOf } from '../../src/command.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
+import type { ProcessRunner } from '../../src/ports.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { temporaryFolder } from './server.ts';
@@ -31,6 +32,7 @@ export interface TestAnswer {
 export interface TestApp {
   app: FastifyInstance;
   commander: CommandSystem;
+  runner: ProcessRunner;
   database: TestDatabase;
   /** Sends a request; a body is sent as JSON. */
   request(method: InjectOptions['method'], url: string, payload?: object): Promise<TestAnswer>;
@@ -56,10 +58,11 @@ export async function startApp(
     onRefused: t.comment,
   });
   const reader = createReader(database.pool);
+  const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
   const commander = createCommandSystem({
     journal,
     reader,
-    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true }),
+    runner,
     maxParallel: 64,
     maxQueued: 100,
     stopGraceMs: 5000,
@@ -94,6 +97,7 @@ export async function startApp(
   return {
     app,
     commander,
+    runner,
     database,
     request,
     async submit(script, path = '/api/v1/commands') {

@@ -35,6 +35,7 @@ export class FakeRunner implements ProcessRunner {
   readonly options = new Map<string, RunOptions>();
   readonly description = 'fake';
   readonly layers: readonly string[] = [];
+  unsupported: ProcessRunner['unsupported'] = {};
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];
