@@ -205,14 +205,22 @@ async function waitFor(
     told = reason;
   };
   tell(reason);
-  return pRetry(() => open(signal), {
+  let found: Storage | undefined;
+  const look = async () => {
+    found = await open(signal);
+  };
+  await pRetry(look, {
     ...WAIT,
     signal,
     shouldRetry: ({ error }) => !(error instanceof StartupError) && !signal.aborted,
     onFailedAttempt: ({ error }) => {
       if (!signal.aborted) tell(reasonOf(error));
     },
+  }).catch((error) => {
+    // Found in the very moment of a shutdown: what is there can still be stopped and stored properly.
+    if (found === undefined) throw error;
   });
+  return found as unknown as Storage;
 }
 
 async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: AbortSignal): Promise<Readiness> {

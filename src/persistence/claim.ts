@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import type { Client } from 'pg';
 import { createClient, endClient } from './client.ts';
-import { endSessions, journalName } from './fence.ts';
+import { claimName, endSessions, journalName } from './fence.ts';
 
 /** The first of the two numbers of each lock; it keeps them apart from other users of advisory locks. */
 const LOCK_SPACE = 0x5e11;
@@ -42,8 +42,8 @@ export class Claim {
   }
 
   /**
-   * Connects and takes the lock; of a number that a server before this one had, as soon as PostgreSQL notices that it is
-   * gone. `beforeConnect` is called before each attempt, the later ones after a lost connection included.
+   * Connects and takes the lock; what a server before this one, with the same number, has left of its session is ended.
+   * `beforeConnect` is called before each attempt, the later ones after a lost connection included.
    * @throws when the database can't be reached.
    */
   static async take(
@@ -145,9 +145,12 @@ export class Claim {
 
   async #connect(): Promise<void> {
     await this.#beforeConnect();
-    const client = createClient(this.#databaseUrl, 'shellvisor claim', ANSWER_MS);
+    const name = claimName(this.owner);
+    const client = createClient(this.#databaseUrl, name, ANSWER_MS);
     try {
       await client.connect();
+      // Where a network has cut us off PostgreSQL may not know it for hours, and our own last session keeps the locks.
+      await endSessions((text, values) => client.query(text, values), name);
       for (const lock of this.#held) await client.query('SELECT pg_advisory_lock($1, $2)', [LOCK_SPACE, lock]);
     } catch (error) {
       void endClient(client);

@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** How the session of the journal that writes this owner's commands is named. */
 export const journalName = (owner: number) => `shellvisor journal ${owner}`;
+/** How the session that holds this owner's lock is named. */
+export const claimName = (owner: number) => `shellvisor claim ${owner}`;
 
 type Query = (text: string, values: unknown[]) => Promise<{ readonly rows: readonly unknown[] }>;
 

@@ -1,9 +1,7 @@
 /** Servers below a launcher, and how to ask them while they come and go. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { createDatabase } from './cluster.ts';
-import { processesWith } from './processes.ts';
 import { freePort, startServer, type TestServer, temporaryFolder } from './server.ts';
 import { until } from './until.ts';
 
@@ -25,21 +23,6 @@ export async function setup(t: Test, env: Record<string, string> = {}) {
     return body.uuid;
   };
   return { folder, server, submit, env: all };
-}
-
-/** The process id of the server below the launcher. */
-export async function serverPid(server: TestServer): Promise<number> {
-  const isServer = (pid: number) =>
-    readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[1] === `${server.child.pid}`;
-  return until('there is a server', () =>
-    processesWith('src/server.ts').find((pid) => {
-      try {
-        return isServer(pid);
-      } catch {
-        return false;
-      }
-    }),
-  );
 }
 
 /** Asks until there is an answer: between two servers nobody listens. */

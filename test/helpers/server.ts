@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { parentOf, processesWith } from './processes.ts';
 import { until } from './until.ts';
 
 /** What is started: the launcher, as by `npm start`, or the server alone, which then owns the scripts itself. */
@@ -98,4 +99,11 @@ export async function startServer(t: Test, env: Record<string, string>, entry?: 
       return server.exited;
     },
   };
+}
+
+/** The process id of the server below a launcher. */
+export async function serverPid(server: ServerProcess): Promise<number> {
+  return until('there is a server', () =>
+    processesWith('src/server.ts').find((pid) => parentOf(pid) === server.child.pid),
+  );
 }

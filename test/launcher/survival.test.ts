@@ -1,30 +1,11 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { ended, get, serverPid, setup } from '../helpers/launcher.ts';
+import t from 'tap';
+import { ended, get, setup } from '../helpers/launcher.ts';
+import { checkOracle, oracleScript } from '../helpers/oracle.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
-import { startServer, type TestServer } from '../helpers/server.ts';
+import { serverPid, startServer, type TestServer } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
-
-/** Prints numbered lines, the same into a side file, and a marker for each time that it was run. */
-const script = (side: string, lines: number) => `
-  echo ran >> ${side}.runs
-  for ((i = 1; i <= ${lines}; i++)); do
-    echo "line $i of ${side}"; echo "line $i of ${side}" >> ${side}
-    if ((i % 10 == 0)); then sleep 0.01; fi
-  done
-  exit 7`;
-
-const sha = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
-
-/** The oracle: what is stored is what the side file has, it ran once, and its exit code is right. */
-async function check(t: Test, server: TestServer, uuid: string, side: string) {
-  const { status, exit_code, reason, output } = await ended(server, uuid);
-  t.same({ status, exit_code, reason }, { status: 'FAILED', exit_code: 7, reason: 'exit' }, side);
-  t.equal(sha(output), sha(readFileSync(side)), `${side}: no byte lost or doubled`);
-  t.equal(readFileSync(`${side}.runs`, 'utf8'), 'ran\n', `${side}: run once`);
-}
 
 for (const [how, interrupt] of Object.entries({
   'kills of the server': async (server: TestServer): Promise<unknown> =>
@@ -36,7 +17,9 @@ for (const [how, interrupt] of Object.entries({
     const sides = Array.from({ length: 10 }, (_, i) => join(folder, `side${i}`));
     const uuids: string[] = [];
     for (const [i, side] of sides.entries()) {
-      uuids.push(await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', script(side, 2000)));
+      uuids.push(
+        await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', oracleScript(side, 2000)),
+      );
     }
     for (let round = 0; round < 3; round++) {
       const before = await serverPid(server);
@@ -44,7 +27,7 @@ for (const [how, interrupt] of Object.entries({
       await until('it is gone', () => !isAlive(before));
       await get(server, uuids[0] as string);
     }
-    for (const [i, side] of sides.entries()) await check(t, server, uuids[i] as string, side);
+    for (const [i, side] of sides.entries()) checkOracle(t, await ended(server, uuids[i] as string), side);
     t.same(await server.end(), { code: 0, signal: null });
   });
 }
