@@ -21,7 +21,8 @@ export async function durableOutput(run: Run): Promise<void> {
   const lines = run.quick ? 100_000 : 1_000_000;
   const script = `seq -f 'line %08.0f of a log that is about as wide as logs are' ${lines}`;
   const text = await outputOf(script);
-  const server = await startServer(run);
+  // All of it is to be stored.
+  const server = await startServer(run, { SHELLVISOR_OUTPUT_LIMIT_BYTES: `${2 ** 30}` });
   const db = await connect(run, server.databaseUrl);
   await db.query('CREATE TABLE bench_lines (line text)');
 

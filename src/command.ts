@@ -8,11 +8,20 @@ export type Status = (typeof STATUSES)[number];
 export type TerminalStatus = 'EXECUTED' | 'FAILED' | 'STOPPED';
 
 /** Why a command ended. */
-export const REASONS = ['exit', 'signal', 'timeout', 'stop', 'shutdown', 'spawn_error', 'lost'] as const;
+export const REASONS = [
+  'exit',
+  'signal',
+  'timeout',
+  'output_limit',
+  'stop',
+  'shutdown',
+  'spawn_error',
+  'lost',
+] as const;
 export type Reason = (typeof REASONS)[number];
 
 /** Who ended a command that did not end by itself. */
-export type StopReason = 'stop' | 'shutdown' | 'timeout';
+export type StopReason = 'stop' | 'shutdown' | 'timeout' | 'output_limit';
 
 /** The two streams a script prints to. */
 export type Stream = 'stdout' | 'stderr';
@@ -28,6 +37,34 @@ export const MAX_TIMER_MS = 2_147_483_647;
 /** What becomes of a command that prints more than the server keeps: its output is cut in the middle, or it is ended. */
 export const OUTPUT_LIMIT_ACTIONS = ['truncate', 'kill'] as const;
 export type OutputLimitAction = (typeof OUTPUT_LIMIT_ACTIONS)[number];
+
+/** How much of the output of a command is kept. Of more than both together the middle is dropped. */
+export interface OutputLimit {
+  /** Bytes kept of the beginning. */
+  headBytes: number;
+  /** Bytes kept of the end. */
+  tailBytes: number;
+}
+
+/**
+ * Most bytes kept of the end of an output. While a command goes on printing, its tail waits where it can be dropped
+ * again without having been stored: in the launcher's window, of which it must leave enough to go on reading.
+ */
+const TAIL_MAX_BYTES = 512 * 1024;
+
+/** Divides what is kept of an output into head and tail. */
+export function outputLimitOf(bytes: number): OutputLimit {
+  const tailBytes = Math.min(Math.floor(bytes / 2), TAIL_MAX_BYTES);
+  return { headBytes: bytes - tailBytes, tailBytes };
+}
+
+/** What is stored of the output of a command that runs. */
+export interface StoredOutput {
+  /** Where it ends: the place behind its last byte in all that was printed. */
+  upTo: number;
+  /** What of it is kept; null when it began under a server that kept everything. */
+  limit: OutputLimit | null;
+}
 
 /** How a client wants its script run. What it has not given is not there, and follows the server. */
 export interface RunOptions {
@@ -101,7 +138,9 @@ export interface CommandRecord {
   output: string;
   /** Whether `output` is only the beginning. */
   outputPreview: boolean;
-  /** Bytes printed so far, as far as they show. */
+  /** Whether its middle was dropped, because it printed more than is kept. */
+  outputTruncated: boolean;
+  /** Bytes printed so far, as far as they show; those that were dropped too. */
   outputBytes: number;
   reason: Reason | null;
   exitCode: number | null;
@@ -121,7 +160,9 @@ export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, duratio
   const exitCode = end.kind === 'exited' ? end.exitCode : null;
   const signal = end.kind === 'signalled' ? end.signal : null;
   const base = { exitCode, signal, error: null, durationMs };
-  if (end.kind !== 'lost' && stoppedBy === 'timeout') return { ...base, status: 'FAILED', reason: 'timeout' };
+  if (end.kind !== 'lost' && (stoppedBy === 'timeout' || stoppedBy === 'output_limit')) {
+    return { ...base, status: 'FAILED', reason: stoppedBy };
+  }
   if (end.kind !== 'lost' && stoppedBy !== null) return { ...base, status: 'STOPPED', reason: stoppedBy };
   switch (end.kind) {
     case 'exited':

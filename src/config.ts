@@ -29,6 +29,7 @@ const schema = z.object({
   SHELLVISOR_STOP_GRACE_MS: wholeNumber(0, MAX_TIMER_MS).default(5000),
   SHELLVISOR_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_MAX_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
+  SHELLVISOR_OUTPUT_LIMIT_BYTES: wholeNumber(1024, Number.MAX_SAFE_INTEGER).default(10_485_760),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
@@ -53,6 +54,8 @@ export interface Config {
   timeoutMs: number | undefined;
   /** How long any command may run. */
   maxTimeoutMs: number | undefined;
+  /** How many bytes of the output of a command are kept. */
+  outputLimitBytes: number;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
   /** Whether control groups are used where cgroup v2 is there and ours to write. */
@@ -95,6 +98,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     stopGraceMs: v.SHELLVISOR_STOP_GRACE_MS,
     timeoutMs: v.SHELLVISOR_TIMEOUT_MS,
     maxTimeoutMs: v.SHELLVISOR_MAX_TIMEOUT_MS,
+    outputLimitBytes: v.SHELLVISOR_OUTPUT_LIMIT_BYTES,
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
     cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,

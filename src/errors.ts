@@ -54,6 +54,12 @@ export class TimeoutTooLong extends DomainError {
   }
 }
 
+/** The client wants something that this machine can't do. */
+export class OptionUnsupported extends DomainError {
+  readonly code = 'OPTION_UNSUPPORTED';
+  readonly statusCode = 400;
+}
+
 export class QueueFull extends DomainError {
   readonly code = 'QUEUE_FULL';
   readonly statusCode = 429;

@@ -9,7 +9,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartupError } from './errors.ts';
-import type { Journal, OutputSink, ProcessRunner } from './ports.ts';
+import type { CommandOutput, Journal, ProcessRunner } from './ports.ts';
 
 /** In the order of a command's life. */
 export const FAILPOINTS = [
@@ -79,8 +79,9 @@ export function journalWithFailpoints(journal: Journal, passes: Passes): Journal
   };
 }
 
-function sinkWithFailpoints(sink: OutputSink, passes: Passes): OutputSink {
+function sinkWithFailpoints(sink: CommandOutput, passes: Passes): CommandOutput {
   return {
+    overLimit: sink.overLimit,
     write: (stream, bytes) => sink.write(stream, bytes),
     full: () => sink.full(),
     set onDrain(onDrain: () => void) {

@@ -8,23 +8,31 @@ import type {
   RunOptions,
   Status,
   StopReason,
+  StoredOutput,
   Stream,
 } from './command.ts';
 
 /** Takes the output of one command, in the order in which it comes. */
 export interface OutputSink {
   /**
-   * Takes a chunk; the caller must not change `bytes` afterwards.
+   * Takes a chunk; the caller must not change `bytes` afterwards. `offset` is the place of its first byte in the whole
+   * output, where that may not be behind the last one: what lies between was let go, see `onCommitted`.
    * @returns whether there is room for more. After `false` the caller pauses until `onDrain` is called;
    * what it still writes meanwhile is kept all the same.
    */
-  write(stream: Stream, bytes: Uint8Array): boolean;
+  write(stream: Stream, bytes: Uint8Array, offset?: number): boolean;
   /** Says that whoever prints waits until what was written is committed. */
   full(): void;
   /** Called each time there is room again after a refusal. */
   onDrain: () => void;
-  /** Called when bytes are committed: all that come before `upTo` in the whole output. */
+  /** Called when all bytes before `upTo` in the whole output are committed, or beyond what is kept of it. */
   onCommitted: (upTo: number) => void;
+}
+
+/** The output of one command on its way into the journal. */
+export interface CommandOutput extends OutputSink {
+  /** Resolves when more was printed than is kept. */
+  readonly overLimit: Promise<void>;
 }
 
 /** What a runner needs to run a command. */
@@ -66,6 +74,8 @@ export interface ProcessRunner {
   readonly description: string;
   /** By which means it ends process trees, for the log and for readiness. */
   readonly layers: readonly string[];
+  /** Options that no command can have here, each with the reason as a sentence for the client. */
+  readonly unsupported: Readonly<Partial<Record<keyof RunOptions, string>>>;
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */
@@ -90,8 +100,8 @@ export interface Journal {
   insert(command: NewCommand): Promise<void>;
   /** Marks a command `EXECUTING`. @returns its script, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<string | null>;
-  /** Opens the output of a command; its first `storedBytes` are stored already. */
-  openOutput(uuid: string, durable: boolean, storedBytes?: number): OutputSink;
+  /** Opens the output of a command; `stored` of it was written by a server before this one. */
+  openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput;
   /** Stores the outcome of a command, together with or after the last of its output. */
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void>;
   /** Deletes a command and its output. @returns whether it was there. */
@@ -116,7 +126,7 @@ export interface CommandReader {
 export interface Commander {
   /**
    * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws TimeoutTooLong, Draining, QueueFull, StorageUnavailable
+   * @throws TimeoutTooLong, OptionUnsupported, Draining, QueueFull, StorageUnavailable
    */
   submit(request: CommandRequest): Promise<string>;
   /**

@@ -29,9 +29,11 @@ export const optionFields = {
     ),
   nice: wholeNumber('nice', 0, 19).describe('How much it lets others go first, see nice(1)'),
   max_memory_bytes: wholeNumber('max_memory_bytes', MEMORY_MIN_BYTES, Number.MAX_SAFE_INTEGER).describe(
-    'Most memory it may have',
+    'Most memory it may have: all of it where control groups can limit that, else each of its processes',
   ),
-  max_processes: wholeNumber('max_processes', 1, PROCESSES_MAX).describe('Most processes and threads it may have'),
+  max_processes: wholeNumber('max_processes', 1, PROCESSES_MAX).describe(
+    'Most processes and threads it may have; where control groups can not limit that, all of the user of the server',
+  ),
 };
 
 /** Options as they are stored and shown: only those that the client gave. */

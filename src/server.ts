@@ -7,6 +7,7 @@ import pino, { type Logger } from 'pino';
 import { type CommandSystem, createCommandSystem } from './actors/commander.ts';
 import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
+import { outputLimitOf } from './command.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
@@ -160,6 +161,7 @@ async function start(
       dataDir: config.dataDir,
       owner: launcher?.owner,
       runner,
+      outputLimit: outputLimitOf(config.outputLimitBytes),
       onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
       onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
       ...(signal !== undefined && { signal }),

@@ -15,6 +15,7 @@ t.test('without any variable the defaults hold', async (t) => {
     stopGraceMs: 5000,
     timeoutMs: undefined,
     maxTimeoutMs: undefined,
+    outputLimitBytes: 10_485_760,
     shutdownMs: 10_000,
     cgroups: true,
     environment: {},
@@ -33,6 +34,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_STOP_GRACE_MS: '0',
     SHELLVISOR_TIMEOUT_MS: '1000',
     SHELLVISOR_MAX_TIMEOUT_MS: '2000',
+    SHELLVISOR_OUTPUT_LIMIT_BYTES: '1024',
     SHELLVISOR_SHUTDOWN_MS: '',
   };
   t.match(loadConfig(env), {
@@ -46,6 +48,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     stopGraceMs: 0,
     timeoutMs: 1000,
     maxTimeoutMs: 2000,
+    outputLimitBytes: 1024,
     shutdownMs: 10_000,
     cgroups: true,
   });

@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - bash is started at most once, and not at all when the stop came first.
- * - The stop ladder runs once: the first of `stop` and `timeout` leads to `terminating`, all later ones change nothing.
+ * - The stop ladder runs once: the first of `stop`, timeout and `process.overflowed` leads to `terminating`, all later
+ *   ones change nothing.
  * - A final state is entered only after the outcome is committed.
  */
 import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
@@ -14,6 +15,7 @@ import {
   type ProcessEnd,
   type RunOptions,
   type StopReason,
+  type StoredOutput,
   type TerminalStatus,
 } from '../command.ts';
 import type { ProcessCommand, ProcessEvent, ProcessInput } from './process.ts';
@@ -32,8 +34,7 @@ export interface CommandInput {
 
 /** Where to go on with a script that outlived the server. */
 export interface Resumption {
-  /** How much of its output is stored. */
-  storedBytes: number;
+  stored: StoredOutput;
   /** How long it has been running, in ms. */
   elapsedMs: number;
 }
@@ -43,7 +44,7 @@ export interface CommandContext extends CommandInput {
   stoppedBy: StopReason | null;
   pid: number | null;
   /** Set when the script was there before this actor. */
-  storedBytes: number | null;
+  stored: StoredOutput | null;
   outcome: Outcome | null;
 }
 
@@ -104,8 +105,8 @@ export const commandMachine = setup({
   },
   actions: {
     /** The time it may run goes on from where it was. */
-    recordResumption: assign(({ context }, { storedBytes, elapsedMs }: Resumption) => ({
-      storedBytes,
+    recordResumption: assign(({ context }, { stored, elapsedMs }: Resumption) => ({
+      stored,
       timeoutMs: context.timeoutMs === undefined ? undefined : Math.max(0, context.timeoutMs - elapsedMs),
     })),
     recordPid: assign({ pid: (_, params: { pid: number | null }) => params.pid }),
@@ -133,7 +134,7 @@ export const commandMachine = setup({
   },
 }).createMachine({
   id: 'command',
-  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, storedBytes: null, outcome: null }),
+  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, stored: null, outcome: null }),
   initial: 'queued',
   states: {
     queued: {
@@ -161,7 +162,7 @@ export const commandMachine = setup({
           uuid: context.uuid,
           durable: context.durable,
           options: context.options,
-          storedBytes: context.storedBytes,
+          stored: context.stored,
         }),
       },
       exit: 'releaseSlot',
@@ -186,6 +187,10 @@ export const commandMachine = setup({
               target: 'terminating',
               actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
             },
+            'process.overflowed': {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
+            },
           },
         },
         attaching: {
@@ -198,6 +203,10 @@ export const commandMachine = setup({
               target: 'terminating',
               actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
             },
+            'process.overflowed': {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
+            },
           },
         },
         running: {
@@ -205,6 +214,10 @@ export const commandMachine = setup({
             stop: {
               target: 'terminating',
               actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            },
+            'process.overflowed': {
+              target: 'terminating',
+              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
             },
           },
           after: {

@@ -1,13 +1,14 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
-import type { TerminalStatus } from '../command.ts';
+import type { RunOptions, TerminalStatus } from '../command.ts';
 import { within } from '../deadline.ts';
 import {
   CommandElsewhere,
   CommandEnded,
   CommandNotFound,
   Draining,
+  OptionUnsupported,
   QueueFull,
   StopNotStored,
   TimeoutTooLong,
@@ -124,6 +125,9 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       const { durable, options: runOptions } = request;
       const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
       if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
+      for (const [name, why] of Object.entries(options.runner.unsupported)) {
+        if (runOptions[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
+      }
       if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
       const free = maxParallel - executing.size;
       if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();

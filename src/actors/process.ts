@@ -3,8 +3,8 @@
  * bash and tells the command actor what becomes of it. Output goes from the runner to the journal, not through here.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd, RunOptions, StopReason } from '../command.ts';
-import type { Journal, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { ProcessEnd, RunOptions, StopReason, StoredOutput } from '../command.ts';
+import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../ports.ts';
 
 /** What the command actor tells its process. */
 export type ProcessCommand = { type: 'terminate'; by: StopReason; graceMs: number } | { type: 'kill' };
@@ -12,14 +12,16 @@ export type ProcessCommand = { type: 'terminate'; by: StopReason; graceMs: numbe
 /** What the process tells its command actor. */
 export type ProcessEvent =
   | { type: 'process.started'; pid: number | null }
+  /** It printed more than is kept, and its client wants it ended then. */
+  | { type: 'process.overflowed' }
   | { type: 'process.ended'; end: ProcessEnd; durationMs: number | null };
 
 export interface ProcessInput {
   uuid: string;
   durable: boolean;
   options: RunOptions;
-  /** The script is there already, and this many bytes of its output are stored; null: it has to be started. */
-  storedBytes: number | null;
+  /** The script is there already, and this of its output is stored; null: it has to be started. */
+  stored: StoredOutput | null;
 }
 
 /** Makes the logic from the ports it works through. */
@@ -34,16 +36,22 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
     });
 
     const run = async (): Promise<ProcessEvent> => {
-      const { uuid, durable, options, storedBytes } = input;
-      if (storedBytes !== null) {
-        running = runner.attach(uuid, storedBytes, journal.openOutput(uuid, durable, storedBytes));
+      const { uuid, durable, options, stored } = input;
+      if (stored !== null) {
+        running = runner.attach(uuid, stored.upTo, watched(journal.openOutput(uuid, durable, stored)));
         return follow(running);
       }
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
       const script = await journal.begin(uuid, now());
       if (script === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      running = runner.start({ uuid, script, options }, journal.openOutput(uuid, durable));
+      running = runner.start({ uuid, script, options }, watched(journal.openOutput(uuid, durable)));
       return follow(running);
+    };
+    const watched = (output: CommandOutput): CommandOutput => {
+      if (input.options.onOutputLimit === 'kill') {
+        void output.overLimit.then(() => sendBack({ type: 'process.overflowed' } satisfies ProcessEvent));
+      }
+      return output;
     };
     const follow = async (running: RunningProcess): Promise<ProcessEvent> => {
       const pid = await running.started;

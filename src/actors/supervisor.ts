@@ -96,10 +96,10 @@ export const supervisorMachine = setup({
       context.waiting.push(uuid);
     },
     /** It holds a slot already, so it takes one, even beyond `maxParallel`. */
-    resumeCommand: ({ context }, { uuid, storedBytes, elapsedMs, stoppedBy }: Readmission) => {
+    resumeCommand: ({ context }, { uuid, stored, elapsedMs, stoppedBy }: Readmission) => {
       context.executing.add(uuid);
       const actor = context.commands.get(uuid);
-      actor?.send({ type: 'resume', storedBytes, elapsedMs });
+      actor?.send({ type: 'resume', stored, elapsedMs });
       if (stoppedBy !== null) actor?.send({ type: 'stop', reason: stoppedBy });
     },
     startWaiting: ({ context }) => {

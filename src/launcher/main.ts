@@ -9,6 +9,7 @@
 import { randomInt } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { armFailpoint, type Passes } from '../failpoints.ts';
+import { unsupportedOptions } from '../scripts/limits.ts';
 import type { ScriptSetup } from '../scripts/script-process.ts';
 import { createScriptSetup } from '../scripts/setup.ts';
 import { onShutdownSignals } from '../signals.ts';
@@ -84,6 +85,7 @@ async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type:
     owner,
     spawner: setup?.spawner.kind ?? 'none',
     layers: setup?.trees.layers ?? [],
+    unsupported: setup === undefined ? {} : unsupportedOptions(setup.limits),
     scripts: scripts.states(),
     ...(problem === undefined ? {} : { problem }),
   });

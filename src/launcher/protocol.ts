@@ -6,7 +6,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
-import type { LivingScript } from '../ports.ts';
+import type { LivingScript, ProcessRunner } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
 export const PROTOCOL = 2;
@@ -28,7 +28,7 @@ export type ToLauncher =
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
   | { type: 'terminate'; uuid: string; by: StopReason; graceMs: number }
   | { type: 'kill'; uuid: string }
-  /** All bytes before this one are committed. */
+  /** All bytes before this one are committed, or will not be kept. */
   | { type: 'ack'; uuid: string; upTo: number }
   /** Its outcome is committed, or nobody wants it any more. */
   | { type: 'forget'; uuid: string };
@@ -41,6 +41,7 @@ export type FromLauncher =
       owner: number;
       spawner: string;
       layers: readonly string[];
+      unsupported: ProcessRunner['unsupported'];
       scripts: ScriptState[];
       problem?: string;
     }

@@ -14,9 +14,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readProcFile } from './mark.ts';
+
+/** What can limit a command: cgroups(7). */
+const CONTROLLERS = ['memory', 'pids'];
 
 /** The first and the longest pause between two looks at a group, in ms. */
 const PAUSE_MS = [2, 50] as const;
@@ -34,6 +37,8 @@ export class Cgroups {
   readonly #pool: string;
   readonly #free: Cgroup[] = [];
   #made = 0;
+  /** The controllers that the group of its own of a command can have; known once `prepare` was called. */
+  controllers: readonly string[] = [];
   /** Groups that still had processes when their command ended. */
   readonly #busy: Cgroup[] = [];
 
@@ -63,6 +68,7 @@ export class Cgroups {
     try {
       mkdirSync(this.#pool, { recursive: true });
       mkdirSync(join(this.#root, 'own'), { recursive: true });
+      this.controllers = this.#handDown();
       process.on('exit', () => remove(this.#pool));
       const group = this.open();
       const { status } = spawnSync(bash, ['-c', 'echo 0 > "$1/cgroup.procs"', bash, group.path], { stdio: 'ignore' });
@@ -71,6 +77,24 @@ export class Cgroups {
     } catch {
       return false;
     }
+  }
+
+  /**
+   * Hands the controllers that can limit down to the groups of commands. The kernel refuses that where the group that
+   * we are in ourselves would have to, unless it is the topmost: a group may have processes or controlled groups.
+   */
+  #handDown(): string[] {
+    const own = join(this.#root, 'own');
+    return CONTROLLERS.filter((name) => {
+      try {
+        for (const path of [dirname(this.#root), this.#root, own]) {
+          writeFileSync(join(path, 'cgroup.subtree_control'), `+${name}`);
+        }
+        return true;
+      } catch {
+        return false;
+      }
+    });
   }
 
   /**
@@ -156,6 +180,11 @@ export class Cgroup {
   /** Whether nothing lives in it or in the groups below it; zombies don't count. */
   get isEmpty(): boolean {
     return !/^populated 1$/m.test(this.#read('cgroup.events') ?? '');
+  }
+
+  /** Writes to its files, such as `pids.max`. */
+  limit(limits: Record<string, string>): void {
+    for (const [file, value] of Object.entries(limits)) writeFileSync(join(this.path, file), value);
   }
 
   /** The ids of its processes, without those in groups below it. */

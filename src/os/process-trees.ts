@@ -40,12 +40,15 @@ export interface ProcessTreesOptions {
 /** Opens the tree of each command, by the layers that this machine has. */
 export class ProcessTrees {
   readonly layers: readonly Layer[];
+  /** The controllers that the control group of a command can have. */
+  readonly controllers: readonly string[];
   readonly #orphans: Orphans | null;
   readonly #cgroups: Cgroups | null;
 
   private constructor(orphans: Orphans | null, cgroups: Cgroups | null) {
     this.#orphans = orphans;
     this.#cgroups = cgroups;
+    this.controllers = cgroups?.controllers ?? [];
     this.layers = [
       'process group',
       'process table',
@@ -64,10 +67,14 @@ export class ProcessTrees {
   /**
    * Makes ready for the tree of a command.
    * @param mayStay whether its processes may outlive it.
+   * @param limits of its control group: what is written to which of its files.
    * @throws when its control group can't be made.
    */
-  open(uuid: string, mayStay: boolean): ProcessTree {
-    return new ProcessTree(uuid, mayStay, this.#orphans, this.#cgroups);
+  open(uuid: string, mayStay: boolean, limits: Record<string, string> = {}): ProcessTree {
+    const isPlain = !mayStay && Object.keys(limits).length === 0;
+    const cgroup = this.#cgroups?.open(isPlain ? undefined : uuid) ?? null;
+    cgroup?.limit(limits);
+    return new ProcessTree(uuid, this.#orphans, this.#cgroups, cgroup);
   }
 }
 
@@ -80,11 +87,11 @@ export class ProcessTree {
   readonly #cgroups: Cgroups | null;
   readonly #cgroup: Cgroup | null;
 
-  constructor(uuid: string, mayStay: boolean, orphans: Orphans | null, cgroups: Cgroups | null) {
+  constructor(uuid: string, orphans: Orphans | null, cgroups: Cgroups | null, cgroup: Cgroup | null) {
     this.#id = { mark: markOf(uuid) };
     this.#orphans = orphans;
     this.#cgroups = cgroups;
-    this.#cgroup = cgroups?.open(mayStay ? uuid : undefined) ?? null;
+    this.#cgroup = cgroup;
     this.environment = {
       SHELLVISOR_MARK: this.#id.mark,
       ...(this.#cgroup !== null && { SHELLVISOR_CGROUP: this.#cgroup.path }),

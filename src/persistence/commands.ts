@@ -5,10 +5,12 @@ import {
   type CommandRecord,
   type NewCommand,
   type Outcome,
+  type OutputLimit,
   REASONS,
   type RunOptions,
   SCRIPT_MAX_BYTES,
   STATUSES,
+  type StoredOutput,
   type Stream,
 } from '../command.ts';
 import type { CommandFilter } from '../ports.ts';
@@ -36,6 +38,14 @@ export interface Finish {
   outputBytes: number;
 }
 
+/** A part of the output of one command that is not kept. */
+export interface Cut {
+  uuid: string;
+  /** Places in the whole output. */
+  from: number;
+  upTo: number;
+}
+
 /** A piece of the output of one command, from one stream. */
 export interface OutputRow {
   uuid: string;
@@ -47,7 +57,7 @@ export interface OutputRow {
 
 const STREAM_NUMBER: Record<Stream, number> = { stdout: 1, stderr: 2 };
 
-/** How much output a command `c` has stored: where its last row ends. */
+/** Where the stored output of a command `c` ends. */
 const storedBytes = sql.fragment`coalesce(
   (SELECT byte_offset + octet_length(data) FROM command_output
    WHERE command_id = c.id ORDER BY byte_offset DESC LIMIT 1), 0)`;
@@ -105,10 +115,12 @@ export async function beginCommands(
   db: Connection,
   owner: number,
   begins: readonly Begin[],
+  limit: OutputLimit,
 ): Promise<Map<string, string>> {
   const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
   const begun = await db.any(sql.type(z.object({ command_uuid: z.string(), script: z.string() }))`
-    UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at
+    UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at,
+      output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
     RETURNING c.command_uuid, c.script`);
@@ -132,6 +144,30 @@ export async function appendOutput(db: Connection, pieces: readonly OutputRow[])
       AS p (command_uuid, byte_offset, stream, start, length)
     JOIN commands c ON c.command_uuid = p.command_uuid
     ON CONFLICT DO NOTHING`);
+}
+
+const cutRows = (cuts: readonly Cut[]) =>
+  sql.fragment`${sql.unnest(
+    cuts.map(({ uuid, from, upTo }) => [uuid, from, upTo]),
+    ['uuid', 'int8', 'int8'],
+  )} AS cut (command_uuid, start, up_to) JOIN commands c ON c.command_uuid = cut.command_uuid`;
+
+/** Deletes rows that lie wholly in what is not kept. */
+export async function dropOutput(db: Connection, cuts: readonly Cut[]): Promise<void> {
+  await db.query(none`
+    DELETE FROM command_output o USING ${cutRows(cuts)}
+    WHERE o.command_id = c.id AND o.byte_offset >= cut.start AND o.byte_offset < cut.up_to
+      AND o.byte_offset + octet_length(o.data) <= cut.up_to`);
+}
+
+/** Deletes what is not kept to the byte. */
+export async function cutOutput(db: Connection, cuts: readonly Cut[]): Promise<void> {
+  await dropOutput(db, cuts);
+  await db.query(none`
+    UPDATE command_output o
+    SET byte_offset = cut.up_to, data = substring(o.data FROM (cut.up_to - o.byte_offset + 1)::int)
+    FROM ${cutRows(cuts)}
+    WHERE o.command_id = c.id AND o.byte_offset >= cut.start AND o.byte_offset < cut.up_to`);
 }
 
 /** Stores outcomes. A command that has one already keeps it. */
@@ -192,16 +228,24 @@ const waiting = (row: z.infer<typeof waitingRow>): WaitingCommand => ({
 
 /** A command that executes, as far as the database knows. */
 export interface ExecutingCommand extends WaitingCommand {
-  storedBytes: number;
+  stored: StoredOutput;
 }
 
 /** What an owner has running, oldest first. */
 export async function executingOf(db: Connection, owner: number): Promise<ExecutingCommand[]> {
-  const row = waitingRow.extend({ stored_bytes: z.number() });
+  const row = waitingRow.extend({
+    stored_bytes: z.number(),
+    output_head: z.number().nullable(),
+    output_tail: z.number().nullable(),
+  });
   const rows = await db.any(sql.type(row)`
-    SELECT command_uuid, durable, options, ${storedBytes} AS stored_bytes
+    SELECT command_uuid, durable, options, ${storedBytes} AS stored_bytes, output_head, output_tail
     FROM commands c WHERE owner = ${owner} AND status = 'EXECUTING' ORDER BY id`);
-  return rows.map((row) => ({ ...waiting(row), storedBytes: row.stored_bytes }));
+  return rows.map((row) => {
+    const { stored_bytes: upTo, output_head: headBytes, output_tail: tailBytes } = row;
+    const limit = headBytes === null || tailBytes === null ? null : { headBytes, tailBytes };
+    return { ...waiting(row), stored: { upTo, limit } };
+  });
 }
 
 /** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
@@ -243,13 +287,16 @@ const recordRow = z
     ended_at: z.number().nullable(),
     duration_ms: z.number().nullable(),
     total_bytes: z.number(),
+    output_head: z.number().nullable(),
+    dropped_bytes: z.number(),
     data: z.instanceof(Buffer).nullable(),
     streams: z.array(z.number()).nullable(),
     lengths: z.array(z.number()).nullable(),
   })
   .transform((row): CommandRecord => {
     const shown = row.data?.length ?? 0;
-    const preview = shown < row.total_bytes;
+    const preview = shown < row.total_bytes - row.dropped_bytes;
+    const gap = { at: row.output_head ?? 0, bytes: row.dropped_bytes };
     return {
       uuid: row.command_uuid,
       description: row.description,
@@ -258,8 +305,9 @@ const recordRow = z
       status: row.status,
       durable: row.durable,
       options: row.options,
-      output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview),
+      output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview, gap),
       outputPreview: preview,
+      outputTruncated: row.dropped_bytes > 0,
       outputBytes: row.total_bytes,
       reason: row.reason,
       exitCode: row.exit_code,
@@ -284,7 +332,7 @@ const selectRecords = (
 ) => sql.prepared(name, recordRow)`
   SELECT c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
     length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, c.status, c.reason, c.exit_code, c.signal,
-    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, printed.data, printed.streams,
+    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, c.output_head, gap.dropped_bytes, printed.data, printed.streams,
     printed.lengths
   FROM (${page}) c
   CROSS JOIN LATERAL (
@@ -294,13 +342,25 @@ const selectRecords = (
       ELSE 0
     END AS total_bytes
   ) shown
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN shown.total_bytes > c.output_head THEN coalesce(
+      (SELECT min(byte_offset) FROM command_output WHERE command_id = c.id AND byte_offset >= c.output_head)
+        - c.output_head, 0)
+      ELSE 0
+    END AS dropped_bytes
+  ) gap
   LEFT JOIN LATERAL (
     SELECT string_agg(piece, ''::bytea ORDER BY byte_offset) AS data,
       array_agg(stream ORDER BY byte_offset) AS streams,
       array_agg(octet_length(piece) ORDER BY byte_offset) AS lengths
     FROM (
-      SELECT byte_offset, stream, substring(data FROM 1 FOR (${limit} - byte_offset)::int) AS piece
-      FROM command_output WHERE command_id = c.id AND byte_offset < ${limit}
+      SELECT byte_offset, stream, substring(data FROM 1 FOR (${limit} - place)::int) AS piece
+      FROM (
+        SELECT byte_offset, stream, data,
+          byte_offset - CASE WHEN byte_offset >= c.output_head THEN gap.dropped_bytes ELSE 0 END AS place
+        FROM command_output WHERE command_id = c.id AND byte_offset < ${limit} + gap.dropped_bytes
+      ) placed
+      WHERE place < ${limit}
     ) pieces
   ) printed ON shown.total_bytes > 0
   ORDER BY c.id DESC`;
@@ -326,14 +386,27 @@ export function selectStatus(db: Connection, uuid: string) {
 
 /**
  * Turns stored bytes into text; only what is not UTF-8 is replaced. Each stream has its own decoder, so that a
- * character that a chunk of the other stream cuts in two stays whole.
+ * character that a chunk of the other stream cuts in two stays whole. Where bytes were dropped it says how many.
  */
-export function decodeOutput(data: Uint8Array, streams: number[], lengths: number[], cut: boolean): string {
+function decodeOutput(
+  data: Uint8Array,
+  streams: number[],
+  lengths: number[],
+  cut: boolean,
+  gap: { at: number; bytes: number },
+): string {
   const decoders = new Map<number, TextDecoder>();
   let text = '';
   let start = 0;
+  const endStreams = () => {
+    for (const decoder of decoders.values()) text += decoder.decode();
+  };
   for (const [i, stream] of streams.entries()) {
     const end = start + (lengths[i] as number);
+    if (start === gap.at && gap.bytes > 0) {
+      endStreams();
+      text += `\n[… ${gap.bytes} bytes dropped …]\n`;
+    }
     let decoder = decoders.get(stream);
     if (decoder === undefined) {
       decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -343,6 +416,6 @@ export function decodeOutput(data: Uint8Array, streams: number[], lengths: numbe
     start = end;
   }
   // Half a character at the very end is replaced too, unless it is we who cut it there.
-  if (!cut) for (const decoder of decoders.values()) text += decoder.decode();
+  if (!cut) endStreams();
   return text;
 }

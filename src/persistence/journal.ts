@@ -13,12 +13,12 @@
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { NewCommand, Outcome } from '../command.ts';
+import type { NewCommand, Outcome, OutputLimit, StoredOutput } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
-import type { Journal, OutputSink } from '../ports.ts';
+import type { CommandOutput, Journal } from '../ports.ts';
 import * as store from './commands.ts';
-import { OutputBuffer, type OutputObserver, WINDOW_BYTES } from './output-buffer.ts';
+import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
 
 /** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
@@ -55,6 +55,10 @@ interface Batch {
   output: store.OutputRow[];
   /** Whose output that is. */
   taken: OutputBuffer[];
+  /** What falls out of the tails of their commands... */
+  cuts: store.Cut[];
+  /** ...and, to the byte, of those that end. */
+  lastCuts: store.Cut[];
   finishes: Entry<store.Finish, void>[];
 }
 
@@ -76,6 +80,8 @@ export interface JournalOptions {
   clockOffsetMs: number;
   /** The number of this server, as stored with its commands. */
   owner: number;
+  /** What is kept of the output of a command that begins now. */
+  outputLimit: OutputLimit;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
   /** Told of output that the database will never take, which would be a bug. */
@@ -133,8 +139,9 @@ export class BatchJournal implements Journal, OutputObserver {
     return this.#enqueue(this.#begins, { uuid, startedAt });
   }
 
-  openOutput(uuid: string, durable: boolean, storedBytes = 0): OutputSink {
-    const output = new OutputBuffer(uuid, durable, this, storedBytes);
+  openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput {
+    const limit = stored?.limit ?? this.#options.outputLimit;
+    const output = new OutputBuffer(uuid, durable, limit, this, stored?.upTo);
     this.#outputs.set(uuid, output);
     return output;
   }
@@ -176,8 +183,7 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Takes note of new output: called by the buffers. */
   wrote(buffer: OutputBuffer, heldBytes: number): void {
     this.#bytes += heldBytes;
-    // A loud durable command is not kept waiting: it prints on while the first half of its window is committed.
-    if (buffer.pendingMemory >= (buffer.durable ? WINDOW_BYTES / 2 : WINDOW_BYTES)) this.full(buffer);
+    if (buffer.pendingMemory >= buffer.urgentBytes) this.full(buffer);
     else if (buffer.durable) {
       this.#dirty.add(buffer);
       this.#flushSoon();
@@ -252,13 +258,14 @@ export class BatchJournal implements Journal, OutputObserver {
 
   /** Whether some output waits that should not be gathered any longer. */
   #isUnderPressure(): boolean {
-    for (const output of this.#dirty) if (!output.durable || output.pendingBytes >= WINDOW_BYTES / 2) return true;
+    for (const output of this.#dirty) if (!output.durable || output.pendingBytes >= output.urgentBytes) return true;
     return false;
   }
 
   #nextBatch(): Batch {
     const output: store.OutputRow[] = [];
     const taken: OutputBuffer[] = [];
+    const cuts: store.Cut[] = [];
     let room = BATCH_BYTES;
     for (const buffer of this.#dirty) {
       if (room <= 0 || output.length >= BATCH_ROWS) break;
@@ -266,20 +273,25 @@ export class BatchJournal implements Journal, OutputObserver {
       for (const row of buffer.take(room, BATCH_ROWS - output.length)) output.push(row);
       room -= before - buffer.pendingBytes;
       taken.push(buffer);
+      if (buffer.cut !== null) cuts.push(buffer.cut);
       // Deleted and, if anything is left, added again: at the end, so that a loud command does not starve the others.
       this.#dirty.delete(buffer);
       if (buffer.pendingBytes > 0) this.#dirty.add(buffer);
       if (buffer.pendingBytes > 0) break;
     }
     const finishes: Batch['finishes'] = [];
+    const lastCuts: store.Cut[] = [];
     const later: Entry<FinishItem, void>[] = [];
     for (const entry of this.#finishes) {
       const buffer = this.#outputs.get(entry.item.uuid);
       if (buffer !== undefined && buffer.pendingBytes > 0) later.push(entry);
-      else finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0 } });
+      else {
+        if (buffer?.cut != null) lastCuts.push(buffer.cut);
+        finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0 } });
+      }
     }
     this.#finishes = later;
-    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, taken, finishes };
+    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, taken, cuts, lastCuts, finishes };
     this.#begins = [];
     return batch;
   }
@@ -321,22 +333,25 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Finds the entry that the database refuses, so that one bad apple does not spoil the batch. */
   async #commitApart(batch: Batch, error: unknown): Promise<void> {
     const entries = [...batch.inserts, ...batch.begins, ...batch.finishes];
-    if (entries.length + batch.output.length <= 1) {
+    const cuts = [...batch.cuts, ...batch.lastCuts];
+    if (entries.length + batch.output.length + cuts.length <= 1) {
       for (const entry of entries) entry.reject(error);
       for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
-      for (const { uuid } of batch.output) this.#options.onRefused(error, uuid);
+      for (const { uuid } of [...batch.output, ...cuts]) this.#options.onRefused(error, uuid);
       return;
     }
-    const none: Batch = { inserts: [], begins: [], output: [], taken: [], finishes: [] };
+    const none: Batch = { inserts: [], begins: [], output: [], taken: [], cuts: [], lastCuts: [], finishes: [] };
     for (const entry of batch.inserts) await this.#commit({ ...none, inserts: [entry] });
     for (const entry of batch.begins) await this.#commit({ ...none, begins: [entry] });
     for (const row of batch.output) await this.#commit({ ...none, output: [row] });
+    for (const cut of batch.cuts) await this.#commit({ ...none, cuts: [cut] });
+    for (const cut of batch.lastCuts) await this.#commit({ ...none, lastCuts: [cut] });
     for (const entry of batch.finishes) await this.#commit({ ...none, finishes: [entry] });
   }
 
   async #write(batch: Batch): Promise<Committed> {
-    const { pool, owner } = this.#options;
-    const { inserts, begins, output, finishes } = batch;
+    const { pool, owner, outputLimit } = this.#options;
+    const { inserts, begins, output, cuts, lastCuts, finishes } = batch;
     let scripts = new Map<string, string>();
     let stored: ReadonlySet<string> = new Set();
     const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
@@ -347,9 +362,11 @@ export class BatchJournal implements Journal, OutputObserver {
       });
     if (begins.length > 0)
       steps.push(async (db) => {
-        scripts = await store.beginCommands(db, owner, items(begins));
+        scripts = await store.beginCommands(db, owner, items(begins), outputLimit);
       });
     if (output.length > 0) steps.push((db) => store.appendOutput(db, output));
+    if (cuts.length > 0) steps.push((db) => store.dropOutput(db, cuts));
+    if (lastCuts.length > 0) steps.push((db) => store.cutOutput(db, lastCuts));
     if (finishes.length > 0) steps.push((db) => store.finishCommands(db, owner, items(finishes)));
     // A single statement is a transaction by itself, without two more round trips.
     if (steps.length === 1) await steps[0]?.(pool);

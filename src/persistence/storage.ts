@@ -42,7 +42,7 @@ export async function locateDatabase(databaseUrl: string | undefined, dataDir: s
   }
 }
 
-export interface StorageOptions extends Pick<JournalOptions, 'onRetry' | 'onRefused'> {
+export interface StorageOptions extends Pick<JournalOptions, 'outputLimit' | 'onRetry' | 'onRefused'> {
   database: Database;
   dataDir: string;
   /** The number of this server, where a launcher gives it one. */
@@ -108,6 +108,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     deletePool,
     clockOffsetMs: await clockOffset(journalPool),
     owner: claim.owner,
+    outputLimit: options.outputLimit,
     onRetry: options.onRetry,
     onRefused: options.onRefused,
   });

@@ -1,6 +1,7 @@
 /** The ProcessRunner that owns scripts in the server's own process: they end with it. */
 import { readMark } from '../os/mark.ts';
 import type { ProcessRunner } from '../ports.ts';
+import { unsupportedOptions } from '../scripts/limits.ts';
 import { ScriptProcess } from '../scripts/script-process.ts';
 import { createScriptSetup, killLeftovers, type ScriptSetupOptions } from '../scripts/setup.ts';
 
@@ -11,6 +12,7 @@ export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'i
   return {
     description: `${setup.spawner.kind} in the server's own process`,
     layers: setup.trees.layers,
+    unsupported: unsupportedOptions(setup.limits),
     living: new Map(),
     start: (spec, output) => new ScriptProcess(setup, spec, output),
     attach(uuid) {

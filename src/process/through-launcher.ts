@@ -73,7 +73,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
           message satisfies never;
       }
     },
-    ({ uuid, stream, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes),
+    ({ uuid, stream, offset, bytes }) => void remotes.get(uuid)?.sink.write(stream, bytes, offset),
   );
   const launcherPid = process.ppid;
   let closed = false;
@@ -117,6 +117,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   return {
     description: `${hello.spawner} in the launcher`,
     layers: hello.layers,
+    unsupported: hello.unsupported,
     owner: hello.owner,
     living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
     start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),

@@ -86,7 +86,8 @@ const notFound = {
 const refusals = {
   400:
     '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where. ' +
-    '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is.',
+    '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is. ' +
+    '`OPTION_UNSUPPORTED`: this machine can not keep that limit; `error` says why.',
   413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
   415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
   429: '`QUEUE_FULL`: too many commands are waiting.',

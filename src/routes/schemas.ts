@@ -50,7 +50,16 @@ export const CommandBody = z
     started_at: time('When its turn came; null while it waits'),
     ended_at: time('When it ended; null until it does'),
     duration_ms: z.number().nullable().describe('From the start of bash to the end of its last process'),
-    output_bytes: z.int().min(0).describe('How many bytes it printed, as far as they show'),
+    output_bytes: z
+      .int()
+      .min(0)
+      .describe('How many bytes it printed, as far as they show; those that were dropped are counted'),
+    output_truncated: z
+      .boolean()
+      .describe(
+        'Whether it printed more than the server keeps, so that the middle was dropped; ' +
+          '`output` says where, by a line such as `[… 1234 bytes dropped …]`',
+      ),
     script_preview: z.boolean().describe('Whether `script` is only the beginning: in lists'),
     output_preview: z.boolean().describe('Whether `output` is only the beginning of what it printed'),
   })
@@ -77,6 +86,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     ended_at: isoTime(record.endedAt),
     duration_ms: record.durationMs,
     output_bytes: record.outputBytes,
+    output_truncated: record.outputTruncated,
     script_preview: record.scriptPreview,
     output_preview: record.outputPreview,
   };

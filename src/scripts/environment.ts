@@ -18,13 +18,13 @@ export function cleanEnvironment(env: Record<string, string | undefined>): Recor
 /** What bash sources before a script: see there. It removes from the environment what only it needs. */
 const PROLOGUE = fileURLToPath(new URL('prologue.bash', import.meta.url));
 
-/** The environment of one command: what all share, its uuid, and what has its bash enter its process tree. */
+/** The environment of one command: what all share, its uuid, and what its bash needs before its script. */
 export function commandEnvironment(
   clean: Record<string, string>,
   uuid: string,
-  tree: Record<string, string>,
+  forPrologue: Record<string, string>,
 ): Record<string, string> {
-  return { ...clean, [UUID_VARIABLE]: uuid, ...tree, BASH_ENV: PROLOGUE };
+  return { ...clean, [UUID_VARIABLE]: uuid, ...forPrologue, BASH_ENV: PROLOGUE };
 }
 
 /** npm puts its own folders in front of PATH; a script's `node` shall be the machine's, not ours. */

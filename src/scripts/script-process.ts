@@ -20,6 +20,7 @@ import type { ProcessTree, ProcessTrees } from '../os/process-trees.ts';
 import type { Child, Spawner, WaitStatus } from '../os/spawn.ts';
 import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
 import { commandEnvironment } from './environment.ts';
+import { type LimitMeans, limitedStart } from './limits.ts';
 
 /** Where the script of a command is put while it runs. */
 export function scriptFile(scriptsDir: string, uuid: string): string {
@@ -30,6 +31,7 @@ export function scriptFile(scriptsDir: string, uuid: string): string {
 export interface ScriptSetup {
   spawner: Spawner;
   trees: ProcessTrees;
+  limits: LimitMeans;
   /** Absolute path of bash. */
   bash: string;
   /** The clean environment. */
@@ -88,17 +90,19 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
-    const { spawner, trees, bash, workDir, env } = this.#setup;
+    const { spawner, trees, limits, bash, workDir, env } = this.#setup;
     const { uuid, options } = this.#spec;
     let child: Child | undefined;
     let startedAt = 0;
     try {
       await this.#writeFile();
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
-      this.#tree = trees.open(uuid, options.keepBackground === true);
-      const commandEnv = commandEnvironment(env, uuid, this.#tree.environment);
+      const { prefix, environment, group } = limitedStart(options, limits);
+      this.#tree = trees.open(uuid, options.keepBackground === true, group);
+      const commandEnv = commandEnvironment(env, uuid, { ...this.#tree.environment, ...environment });
+      const [program = bash, ...args] = [...prefix, bash, this.#file];
       startedAt = performance.now();
-      child = await spawner.spawn(bash, [this.#file], { cwd: workDir, env: commandEnv });
+      child = await spawner.spawn(program, args, { cwd: workDir, env: commandEnv });
     } catch (error) {
       this.#tree?.close();
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };

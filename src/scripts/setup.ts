@@ -24,10 +24,18 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const env = cleanEnvironment(options.environment);
   // Others may pass through, PostgreSQL's user for one; each folder in it is closed by itself.
   makeFolder(options.dataDir, 0o711);
-  const bash = findBash(env.PATH as string);
+  const bash = findProgram('bash', env.PATH as string);
+  if (bash === undefined)
+    throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
+  const trees = await ProcessTrees.create({ ...options, bash });
   return {
     spawner: await createSpawner(),
-    trees: await ProcessTrees.create({ ...options, bash }),
+    trees,
+    limits: {
+      nice: findProgram('nice', env.PATH as string),
+      controllers: trees.controllers,
+      isRoot: process.getuid?.() === 0,
+    },
     bash,
     env,
     scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
@@ -49,15 +57,15 @@ function scriptsFolder(dataDir: string): string {
   return join(dataDir, 'scripts');
 }
 
-function findBash(path: string): string {
+function findProgram(name: string, path: string): string | undefined {
   for (const folder of [...path.split(delimiter), '/bin', '/usr/bin']) {
-    const file = join(folder, 'bash');
+    const file = join(folder, name);
     try {
       accessSync(file, constants.X_OK);
       return file;
     } catch {}
   }
-  throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
+  return undefined;
 }
 
 function makeFolder(path: string, mode: number): string {

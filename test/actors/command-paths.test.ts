@@ -11,8 +11,9 @@ const machine = commandMachine.provide({
 const input = { uuid: 'u', durable: false, options: {}, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
 const events = [
   { type: 'start' },
-  { type: 'resume', storedBytes: 5, elapsedMs: 0 },
+  { type: 'resume', stored: { upTo: 5, limit: null }, elapsedMs: 0 },
   { type: 'process.started', pid: 1 },
+  { type: 'process.overflowed' },
   { type: 'stop', reason: 'stop' },
   { type: 'stop', reason: 'shutdown' },
   { type: 'process.ended', end: { kind: 'exited', exitCode: 0 }, durationMs: 1 },

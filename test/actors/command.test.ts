@@ -60,6 +60,7 @@ function simulate(input: Partial<CommandInput> = {}) {
 const start: CommandEvent = { type: 'start' };
 const started: CommandEvent = { type: 'process.started', pid: 7 };
 const stop: CommandEvent = { type: 'stop', reason: 'stop' };
+const overflowed: CommandEvent = { type: 'process.overflowed' };
 const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown' };
 const ended = (end: ProcessEnd): CommandEvent => ({ type: 'process.ended', end, durationMs: 12 });
 const exit0 = ended({ kind: 'exited', exitCode: 0 });
@@ -213,6 +214,23 @@ t.test('timeout and stop together: the first one says why it ended', async (t) =
   t.same(stopFirst.signals, ['terminate']);
 });
 
+t.test('a command that prints more than it may is ended, at any time, and has failed', async (t) => {
+  for (const before of [
+    [start],
+    [start, started],
+    [{ type: 'resume', stored: { upTo: 7, limit: null }, elapsedMs: 1 }],
+  ]) {
+    const c = simulate();
+    c.send(...(before as CommandEvent[]), overflowed, stop, overflowed);
+    t.same(c.state(), { executing: 'terminating' });
+    t.same(c.signals, ['terminate']);
+    c.clock.increment(5000);
+    t.same(c.signals, ['terminate', 'kill']);
+    c.send(exit0);
+    t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'output_limit', exitCode: 0 });
+  }
+});
+
 t.test('a shutdown has a grace of its own', async (t) => {
   const c = simulate();
   c.send(start, started, shutdown);
@@ -233,7 +251,7 @@ t.test('an outcome that can not be stored is told as such', async (t) => {
 
 t.test('a command whose script outlived the server is followed again, and shows so', async (t) => {
   const c = simulate({ timeoutMs: 1000 });
-  c.send({ type: 'resume', storedBytes: 7, elapsedMs: 400 });
+  c.send({ type: 'resume', stored: { upTo: 7, limit: null }, elapsedMs: 400 });
   t.same(c.state(), { executing: 'attaching' });
   c.send(started);
   t.same(c.state(), { executing: 'running' });
@@ -247,7 +265,7 @@ t.test('a command whose script outlived the server is followed again, and shows 
 
 t.test('a stop that a crash of the server cut off goes on', async (t) => {
   const c = simulate();
-  c.send({ type: 'resume', storedBytes: 0, elapsedMs: 0 }, stop);
+  c.send({ type: 'resume', stored: { upTo: 0, limit: null }, elapsedMs: 0 }, stop);
   t.same(c.state(), { executing: 'terminating' });
   c.send(started, killed);
   t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop' });

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
-import { CommandEnded, CommandNotFound, Draining, QueueFull } from '../../src/errors.ts';
+import { CommandEnded, CommandNotFound, Draining, OptionUnsupported, QueueFull } from '../../src/errors.ts';
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 
@@ -46,6 +46,30 @@ t.test('the runner is told how a script is to be run', async (t) => {
   const uuid = await commander.submit({ ...request, options });
   await running(uuid);
   t.same(runner.options.get(uuid), options);
+});
+
+t.test('a command that prints more than is kept is ended only if its client wants that', async (t) => {
+  const { commander, journal, running } = system();
+  const overLimit = Promise.withResolvers<void>();
+  journal.overLimit = overLimit.promise;
+  const one = await commander.submit({ ...request, options: { onOutputLimit: 'kill' } });
+  const other = await commander.submit({ ...request, options: { onOutputLimit: 'truncate' } });
+  const [ended, spared] = [await running(one), await running(other)];
+  overLimit.resolve();
+  await until('it is told to end', () => ended.signals.length > 0);
+  ended.end({ kind: 'signalled', signal: 'SIGTERM' });
+  await until('it is stored', () => journal.commands.get(one)?.outcome);
+  t.match(journal.commands.get(one)?.outcome, { status: 'FAILED', reason: 'output_limit' });
+  t.same(spared.signals, []);
+});
+
+t.test('a command that wants what the runner can not do is refused, and not stored', async (t) => {
+  const { commander, runner, journal } = system();
+  runner.unsupported = { maxProcesses: 'max_processes is not possible here: for a test' };
+  const options = { maxProcesses: 5 };
+  await t.rejects(commander.submit({ ...request, options }), new OptionUnsupported(runner.unsupported.maxProcesses));
+  await commander.submit({ ...request, options: { nice: 5, maxProcesses: undefined } });
+  t.equal(journal.commands.size, 1);
 });
 
 t.test('a stop of a waiting command never starts it, and the next one takes its turn', async (t) => {
@@ -268,7 +292,9 @@ t.test('a command actor that throws is reported, and takes no other command with
 t.test('a command that lives already is attached to, beyond the slots, and forgotten when it is stored', async (t) => {
   const { commander, runner, journal, running } = system({ maxParallel: 1 });
   journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
-  commander.readmit([{ uuid: 'old', durable: true, options: {}, storedBytes: 42, elapsedMs: 9, stoppedBy: null }]);
+  commander.readmit([
+    { uuid: 'old', durable: true, options: {}, stored: { upTo: 42, limit: null }, elapsedMs: 9, stoppedBy: null },
+  ]);
   const process = await running('old');
   t.same(runner.attachments, [{ uuid: 'old', from: 42 }]);
   t.same(runner.starts, []);

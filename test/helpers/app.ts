@@ -3,9 +3,11 @@ import type { FastifyInstance, InjectOptions } from 'fastify';
 import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { buildApp } from '../../src/app.ts';
+import { outputLimitOf } from '../../src/command.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
+import type { ProcessRunner } from '../../src/ports.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { temporaryFolder } from './server.ts';
@@ -17,6 +19,7 @@ export interface TestAppOptions {
   stopGraceMs?: number;
   timeoutMs?: number | undefined;
   maxTimeoutMs?: number;
+  outputLimitBytes?: number;
 }
 
 export interface TestAnswer {
@@ -29,6 +32,7 @@ export interface TestAnswer {
 export interface TestApp {
   app: FastifyInstance;
   commander: CommandSystem;
+  runner: ProcessRunner;
   database: TestDatabase;
   /** Sends a request; a body is sent as JSON. */
   request(method: InjectOptions['method'], url: string, payload?: object): Promise<TestAnswer>;
@@ -38,7 +42,10 @@ export interface TestApp {
   reaches(uuid: string, status: string): Promise<TestAnswer['body']>;
 }
 
-export async function startApp(t: Test, options: TestAppOptions = {}): Promise<TestApp> {
+export async function startApp(
+  t: Test,
+  { outputLimitBytes = 10 * 1024 * 1024, ...options }: TestAppOptions = {},
+): Promise<TestApp> {
   const database = await openDatabase(t);
   const journal = new BatchJournal({
     pool: database.pool,
@@ -46,14 +53,16 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
     deletePool: database.pool,
     clockOffsetMs: 0,
     owner: 1,
+    outputLimit: outputLimitOf(outputLimitBytes),
     onRetry: t.comment,
     onRefused: t.comment,
   });
   const reader = createReader(database.pool);
+  const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
   const commander = createCommandSystem({
     journal,
     reader,
-    runner: await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true }),
+    runner,
     maxParallel: 64,
     maxQueued: 100,
     stopGraceMs: 5000,
@@ -88,6 +97,7 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
   return {
     app,
     commander,
+    runner,
     database,
     request,
     async submit(script, path = '/api/v1/commands') {

@@ -1,6 +1,6 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
 import type { CommandRequest, NewCommand, Outcome, ProcessEnd, RunOptions, Status } from '../../src/command.ts';
-import type { Journal, OutputSink, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
+import type { CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
 
 export const request: CommandRequest = { description: '', script: 'true', durable: false, options: {} };
 
@@ -35,6 +35,7 @@ export class FakeRunner implements ProcessRunner {
   readonly options = new Map<string, RunOptions>();
   readonly description = 'fake';
   readonly layers: readonly string[] = [];
+  unsupported: ProcessRunner['unsupported'] = {};
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */
   readonly starts: string[] = [];
@@ -72,6 +73,8 @@ export class FakeJournal implements Journal {
   readonly commands = new Map<string, { script: string; status: Status; outcome?: Outcome }>();
   /** While set, nothing commits before it resolves. */
   hold: Promise<void> | undefined;
+  /** Resolves when each of them has printed more than is kept. */
+  overLimit = new Promise<void>(() => {});
 
   async insert({ uuid, script }: NewCommand): Promise<void> {
     await this.hold;
@@ -84,8 +87,9 @@ export class FakeJournal implements Journal {
     command.status = 'EXECUTING';
     return command.script;
   }
-  openOutput(): OutputSink {
-    return { write: () => true, full: () => {}, onDrain: () => {}, onCommitted: () => {} };
+  openOutput(): CommandOutput {
+    const { overLimit } = this;
+    return { write: () => true, full: () => {}, onDrain: () => {}, onCommitted: () => {}, overLimit };
   }
   async finish(uuid: string, outcome: Outcome): Promise<void> {
     await this.hold;

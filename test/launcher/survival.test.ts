@@ -1,45 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { createDatabase } from '../helpers/cluster.ts';
+import t from 'tap';
 import { checkOracles, startOracles } from '../helpers/faults.ts';
+import { ended, get, setup } from '../helpers/launcher.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
-import { freePort, serverPid, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
+import { serverPid, startServer, type TestServer } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
-
-async function setup(t: Test, env: Record<string, string> = {}) {
-  const folder = temporaryFolder(t);
-  // One that stays the same over restarts.
-  const PORT = `${await freePort()}`;
-  const all = {
-    PORT,
-    DATABASE_URL: await createDatabase(t),
-    DATA_DIR: join(folder, 'data'),
-    ...env,
-  };
-  const server = await startServer(t, all);
-  const submit = async (path: string, text: string, options: object = {}): Promise<string> => {
-    const { status, body } = await server.request('POST', path, { script: text, ...options });
-    if (status !== 201) throw new Error(`${status} ${JSON.stringify(body)}`);
-    return body.uuid;
-  };
-  return { folder, server, submit, env: all };
-}
-
-/** Asks until there is an answer: between two servers nobody listens. */
-const get = (server: TestServer, uuid: string) =>
-  until('the server answers', () =>
-    server.request('GET', `/api/v1/commands/${uuid}`).then(
-      ({ body }) => body,
-      () => null,
-    ),
-  );
-
-const ended = (server: TestServer, uuid: string) =>
-  until(`${uuid} ended`, async () => {
-    const command = await get(server, uuid);
-    return command.ended_at === null ? null : command;
-  });
 
 for (const [how, interrupt] of Object.entries({
   'kills of the server': async (server: TestServer): Promise<unknown> =>
@@ -79,19 +45,6 @@ t.test('a command that is followed again after a crash can be stopped, and a sto
   t.match(await get(server, first), { status: 'STOPPED', reason: 'stop', output: 'hi\n' });
   t.equal((await server.request('PATCH', `/api/v1/commands/${second}`)).status, 200);
   t.match(await get(server, second), { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
-  t.same(processesWith(seconds), []);
-});
-
-t.test('how long a command may run holds over a crash, whether it ran by then or waited', async (t) => {
-  const { server, submit } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '1' });
-  const seconds = uniqueSeconds();
-  const running = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 3000 });
-  const waiting = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 100 });
-  await until('the first one sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
-  process.kill(await serverPid(server), 'SIGKILL');
-  for (const uuid of [running, waiting]) {
-    t.match(await ended(server, uuid), { status: 'FAILED', reason: 'timeout', signal: 'SIGTERM' });
-  }
   t.same(processesWith(seconds), []);
 });
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'slonik';
 import t, { type Test } from 'tap';
-import type { Outcome } from '../../src/command.ts';
+import { type Outcome, outputLimitOf } from '../../src/command.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
 import { clockOffset } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
@@ -21,7 +21,10 @@ const executed: Outcome = {
   durationMs: 1.5,
 };
 
-async function journalFor(t: Test, { clockOffsetMs = 0, failingDeletions = 0 } = {}) {
+async function journalFor(
+  t: Test,
+  { clockOffsetMs = 0, failingDeletions = 0, outputLimit = outputLimitOf(2 ** 40) } = {},
+) {
   const database = await openDatabase(t);
   const retries: string[] = [];
   const refused: string[] = [];
@@ -55,6 +58,7 @@ async function journalFor(t: Test, { clockOffsetMs = 0, failingDeletions = 0 } =
     deletePool: { ...pool, anyFirst } as typeof pool,
     clockOffsetMs,
     owner: OWNER,
+    outputLimit,
     onRetry: (error) => retries.push(error.message),
     onRefused: (_, uuid) => refused.push(uuid),
   });

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
-import type { Stream } from '../../src/command.ts';
+import { outputLimitOf, type Stream } from '../../src/command.ts';
 import { OutputBuffer, WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 
 const roomy = { wrote: () => {}, full: () => {}, hasRoom: () => true };
+const everything = outputLimitOf(2 ** 40);
 const stream = fc.constantFrom<Stream>('stdout', 'stderr');
 
 t.test('what is written comes out as it was, in order, whatever the sizes and the batches', async () => {
@@ -11,7 +12,7 @@ t.test('what is written comes out as it was, in order, whatever the sizes and th
   const step = fc.oneof(chunk, fc.record({ take: fc.integer({ min: 1, max: 60_000 }) }));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const buffer = new OutputBuffer('u', true, roomy);
+      const buffer = new OutputBuffer('u', true, everything, roomy);
       let next = 0;
       const written: { stream: Stream; byte: number }[] = [];
       const read: { stream: Stream; byte: number }[] = [];
@@ -38,7 +39,7 @@ t.test('what is written comes out as it was, in order, whatever the sizes and th
 });
 
 t.test('neighbouring chunks of one stream become one row', async (t) => {
-  const buffer = new OutputBuffer('u', true, roomy);
+  const buffer = new OutputBuffer('u', true, everything, roomy);
   for (const letter of 'abc') buffer.write('stdout', Buffer.from(letter));
   buffer.write('stderr', Buffer.from('d'));
   buffer.write('stdout', Buffer.alloc(5000, 'e'));
@@ -54,7 +55,7 @@ t.test('neighbouring chunks of one stream become one row', async (t) => {
 });
 
 t.test('a writer is refused at the window, and woken when what it wrote is committed', async (t) => {
-  const buffer = new OutputBuffer('u', false, roomy);
+  const buffer = new OutputBuffer('u', false, everything, roomy);
   let woken = 0;
   buffer.onDrain = () => woken++;
   const half = Buffer.alloc(WINDOW_BYTES / 2);
@@ -71,7 +72,7 @@ t.test('a writer is refused at the window, and woken when what it wrote is commi
 
 t.test('a writer is refused while the journal has no room', async (t) => {
   let room = false;
-  const buffer = new OutputBuffer('u', false, { wrote: () => {}, full: () => {}, hasRoom: () => room });
+  const buffer = new OutputBuffer('u', false, everything, { wrote: () => {}, full: () => {}, hasRoom: () => room });
   let woken = 0;
   buffer.onDrain = () => woken++;
   t.notOk(buffer.write('stdout', Buffer.from('x')));
@@ -83,7 +84,7 @@ t.test('a writer is refused while the journal has no room', async (t) => {
 });
 
 t.test('a million single bytes cost little more than a million bytes', async (t) => {
-  const buffer = new OutputBuffer('u', false, roomy);
+  const buffer = new OutputBuffer('u', false, everything, roomy);
   const byte = Buffer.from('x');
   const before = process.memoryUsage();
   for (let i = 0; i < WINDOW_BYTES; i++) buffer.write('stdout', byte);
@@ -95,7 +96,7 @@ t.test('a million single bytes cost little more than a million bytes', async (t)
 t.test(
   'scripts that alternate between their streams are paused before their many small pieces fill the memory',
   async (t) => {
-    const buffer = new OutputBuffer('u', false, roomy);
+    const buffer = new OutputBuffer('u', false, everything, roomy);
     let pieces = 0;
     while (buffer.write(pieces % 2 === 0 ? 'stdout' : 'stderr', Buffer.from('x'))) pieces++;
     t.ok(pieces < 10_000, `${pieces} pieces`);

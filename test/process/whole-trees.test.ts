@@ -152,6 +152,17 @@ for (const cgroups of [true, false]) {
           t.notOk(existsSync(path));
         },
       );
+
+      t.test("a group that is limited is one command's alone, and has what it is limited by", async (t) => {
+        const cgroups = Cgroups.find() as Cgroups;
+        t.ok(cgroups.prepare('/bin/bash'));
+        const group = cgroups.open(randomUUID());
+        group.limit({ 'cgroup.max.descendants': '3' });
+        t.equal(readFileSync(join(group.path, 'cgroup.max.descendants'), 'utf8'), '3\n');
+        for (const name of cgroups.controllers) t.ok(existsSync(join(group.path, `${name}.max`)), name);
+        cgroups.close(group);
+        t.notOk(existsSync(group.path));
+      });
     }
   });
 }

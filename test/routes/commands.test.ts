@@ -32,6 +32,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     signal: null,
     error: null,
     output_bytes: 4,
+    output_truncated: false,
     script_preview: false,
     output_preview: false,
   });
@@ -250,7 +251,6 @@ t.test('a command shows how its client wanted it run, and only that', async (t) 
     on_output_limit: 'kill',
     nice: 19,
     max_memory_bytes: 2 ** 40,
-    max_processes: 1000,
   };
   for (const given of [options, { nice: 0 }]) {
     const { body } = await request('POST', '/api/v1/durables/commands', { script: 'true', ...given });

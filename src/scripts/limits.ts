@@ -1,0 +1,58 @@
+/** The limits that a client may set for its command: how they are put on its bash, and which this machine can't keep. */
+import type { RunOptions } from '../command.ts';
+
+/** What this machine has to limit commands with. */
+export interface LimitMeans {
+  /** Absolute path of nice(1). */
+  nice: string | undefined;
+  /** The controllers of cgroup v2 that the control group of a command can have. */
+  controllers: readonly string[];
+  isRoot: boolean;
+}
+
+/** How bash is started so that it, and all that it starts, keeps its limits. */
+export interface LimitedStart {
+  /** The command line before bash: a program that becomes what is named behind it. */
+  prefix: string[];
+  /** For `prologue.bash`. */
+  environment: Record<string, string>;
+  /** What is written to the files of its control group. */
+  group: Record<string, string>;
+}
+
+/** Options that no command can have here, each with the reason as a sentence for the client. */
+export type UnsupportedOptions = Partial<Record<keyof RunOptions, string>>;
+
+export function unsupportedOptions({ nice, controllers, isRoot }: LimitMeans): UnsupportedOptions {
+  const unsupported: UnsupportedOptions = {};
+  if (nice === undefined) unsupported.nice = 'nice is not possible here: there is no program of this name in PATH';
+  if (isRoot && !controllers.includes('pids')) {
+    unsupported.maxProcesses =
+      'max_processes is not possible here: the server runs as root, whom the kernel limits only by a control group ' +
+      'with the controller pids, and has none';
+  }
+  return unsupported;
+}
+
+/**
+ * @throws Error for an option that is not supported: the command may have been taken by a server elsewhere, or before
+ * the machine was changed.
+ */
+export function limitedStart(options: RunOptions, means: LimitMeans): LimitedStart {
+  const unsupported = unsupportedOptions(means);
+  for (const [name, why] of Object.entries(unsupported)) {
+    if (options[name as keyof RunOptions] !== undefined) throw new Error(why);
+  }
+  const { nice, maxMemoryBytes, maxProcesses } = options;
+  const start: LimitedStart = { prefix: [], environment: {}, group: {} };
+  if (nice !== undefined) start.prefix.push(means.nice as string, '-n', `${nice}`);
+  if (maxMemoryBytes !== undefined) {
+    if (means.controllers.includes('memory')) start.group['memory.max'] = `${maxMemoryBytes}`;
+    else start.environment.SHELLVISOR_MEMORY_KIB = `${Math.floor(maxMemoryBytes / 1024)}`;
+  }
+  if (maxProcesses !== undefined) {
+    if (means.controllers.includes('pids')) start.group['pids.max'] = `${maxProcesses}`;
+    else start.environment.SHELLVISOR_PROCESSES = `${maxProcesses}`;
+  }
+  return start;
+}

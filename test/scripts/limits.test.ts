@@ -1,0 +1,33 @@
+import t from 'tap';
+import { type LimitMeans, limitedStart, unsupportedOptions } from '../../src/scripts/limits.ts';
+
+const root: LimitMeans = { nice: '/usr/bin/nice', controllers: [], isRoot: true };
+
+t.test('what a machine can not limit is told with the reason', async (t) => {
+  t.same(unsupportedOptions({ ...root, isRoot: false }), {});
+  t.same(unsupportedOptions({ ...root, controllers: ['memory', 'pids'] }), {});
+  t.match(unsupportedOptions(root), { maxProcesses: /^max_processes is not possible here: the server runs as root/ });
+  t.match(unsupportedOptions({ ...root, nice: undefined }), {
+    nice: /^nice is not possible here: there is no program/,
+  });
+});
+
+t.test('a command that was taken where its limits were possible does not start where they are not', async (t) => {
+  t.throws(() => limitedStart({ maxProcesses: 5 }, root), /^max_processes is not possible here/);
+  t.throws(() => limitedStart({ nice: 0 }, { ...root, nice: undefined }), /^nice is not possible here/);
+  t.same(limitedStart({ timeoutMs: 5, keepBackground: true }, root), { prefix: [], environment: {}, group: {} });
+});
+
+t.test('limits are those of the control group where that has the controller, else those of bash', async (t) => {
+  const options = { maxMemoryBytes: 100_000_000, maxProcesses: 7, nice: 3 };
+  t.same(limitedStart(options, { ...root, isRoot: false }), {
+    prefix: ['/usr/bin/nice', '-n', '3'],
+    environment: { SHELLVISOR_MEMORY_KIB: '97656', SHELLVISOR_PROCESSES: '7' },
+    group: {},
+  });
+  t.same(limitedStart(options, { ...root, controllers: ['memory', 'pids'] }), {
+    prefix: ['/usr/bin/nice', '-n', '3'],
+    environment: {},
+    group: { 'memory.max': '100000000', 'pids.max': '7' },
+  });
+});
