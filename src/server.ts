@@ -35,7 +35,7 @@ interface Parts {
 /** Of the time a shutdown may take, the part that scripts get to end by themselves. */
 const SHUTDOWN_GRACE_SHARE = 0.5;
 /** First and longest pause before we look again for a database that is not there yet, in ms. */
-const WAIT = { retries: Number.POSITIVE_INFINITY, minTimeout: 100, maxTimeout: 2000 };
+const WAIT = { retries: Number.POSITIVE_INFINITY, minTimeout: 100, maxTimeout: 1000 };
 /** How long whoever asks for readiness waits for the database, in ms. */
 const READINESS_MS = 900;
 
@@ -127,7 +127,7 @@ async function closeAll(parts: Parts, ending: Ending, log: Logger): Promise<void
 
 type LauncherEvents = Pick<LauncherOptions, 'onHandOver' | 'onLost'>;
 
-/** @param stopping ends waiting for the database; what has been found by then is started to the end. */
+/** @param stopping ends waiting for the database, after the pause; what has been found by then is started to the end. */
 async function start(
   config: Config,
   log: Logger,
@@ -207,22 +207,14 @@ async function waitFor(
     told = reason;
   };
   tell(reason);
-  let found: Storage | undefined;
-  const look = async () => {
-    found = await open(signal);
-  };
-  await pRetry(look, {
+  // The signal is not pRetry's: it would drop a storage that is found in the very moment of a shutdown.
+  return pRetry(() => open(signal), {
     ...WAIT,
-    signal,
     shouldRetry: ({ error }) => !(error instanceof StartupError) && !signal.aborted,
     onFailedAttempt: ({ error }) => {
       if (!signal.aborted) tell(reasonOf(error));
     },
-  }).catch((error) => {
-    // Found in the very moment of a shutdown: what is there can still be stopped and stored properly.
-    if (found === undefined) throw error;
   });
-  return found as unknown as Storage;
 }
 
 async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: AbortSignal): Promise<Readiness> {

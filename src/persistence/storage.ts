@@ -80,7 +80,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
 
 async function open(options: StorageOptions, opening: AsyncDisposableStack): Promise<Storage> {
   const { url, embedded } = options.database;
-  const claim = await unlessAborted(options.signal, Claim.take(url, options.owner, embedded?.start));
+  const claim = await unlessAborted(options.signal, () => Claim.take(url, options.owner, embedded?.start));
   opening.defer(() => claim.close());
   if (embedded !== undefined) {
     if (!(await claim.takeFolder())) {
@@ -129,15 +129,15 @@ function unreachable(what: string, error: unknown): StartupError {
   return new StartupError(`${what} can't be reached: ${reasonOf(error)}`, { cause: error });
 }
 
-/** The result of a promise, or the reason of an abort that comes first; what the promise stands for goes on. */
-async function unlessAborted<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
-  if (signal === undefined) return promise;
+/** The result of what is started, or the reason of an abort that comes first; what was started goes on. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, start: () => Promise<T>): Promise<T> {
+  if (signal === undefined) return start();
+  signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
   signal.addEventListener('abort', abort);
   try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted.promise]);
+    return await Promise.race([start(), aborted.promise]);
   } finally {
     signal.removeEventListener('abort', abort);
   }
