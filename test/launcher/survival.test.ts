@@ -1,9 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
-import { compareEnded, oracleScript, readPrinted, readStored, serverPid } from '../helpers/oracle.ts';
+import { serverPid } from '../helpers/oracle.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { freePort, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
@@ -41,42 +40,6 @@ const ended = (server: TestServer, uuid: string) =>
     const command = await get(server, uuid);
     return command.ended_at === null ? null : command;
   });
-
-/** The oracle: what is stored is what the side files have, it ran once, and its exit code is right. */
-async function check(t: Test, server: TestServer, db: Client, uuid: string, side: string) {
-  const { status, exit_code, reason } = await ended(server, uuid);
-  t.same({ status, exit_code, reason }, { status: 'FAILED', exit_code: 7, reason: 'exit' }, side);
-  const printed = readPrinted(side);
-  t.same(compareEnded(await readStored(db, uuid), printed), { lost: 0, doubled: 0, disordered: false }, side);
-  t.equal(printed.runs, 1, `${side}: run once`);
-}
-
-for (const [how, interrupt] of Object.entries({
-  'kills of the server': async (server: TestServer): Promise<unknown> =>
-    process.kill(await serverPid(server.child.pid), 'SIGKILL'),
-  'upgrades by SIGHUP': async (server: TestServer) => server.child.kill('SIGHUP'),
-})) {
-  t.test(`under ${how} no byte is lost or doubled, no outcome is wrong, no script runs twice`, async (t) => {
-    const { server, submit, folder, env } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
-    const db = new Client(env.DATABASE_URL);
-    await db.connect();
-    t.teardown(() => db.end());
-    const sides = Array.from({ length: 10 }, (_, i) => join(folder, `side${i}`));
-    const uuids: string[] = [];
-    for (const [i, side] of sides.entries()) {
-      const script = oracleScript({ side, lines: 2000, filler: 40, pauseEvery: 10, pauseMs: 10, exitCode: 7 });
-      uuids.push(await submit(i % 2 === 0 ? '/api/v1/commands' : '/api/v1/durables/commands', script));
-    }
-    for (let round = 0; round < 3; round++) {
-      const before = await serverPid(server.child.pid);
-      await interrupt(server);
-      await until('it is gone', () => !isAlive(before));
-      await get(server, uuids[0] as string);
-    }
-    for (const [i, side] of sides.entries()) await check(t, server, db, uuids[i] as string, side);
-    t.same(await server.end(), { code: 0, signal: null });
-  });
-}
 
 t.test('a command that is followed again after a crash can be stopped, and a stop goes on over a crash', async (t) => {
   const { server, submit } = await setup(t, { SHELLVISOR_STOP_GRACE_MS: '1500' });
