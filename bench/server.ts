@@ -1,14 +1,17 @@
 /** The server that is measured: launcher and server as `npm start` starts them, with an embedded PostgreSQL of its own, set up as in production. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmbedded } from '../src/persistence/embedded.ts';
 import type { Run } from './benchmark.ts';
+import type { Probed } from './probe.ts';
 
+const PROBE = new URL('probe.ts', import.meta.url).href;
 const ENTRY = fileURLToPath(new URL('../src/launcher/main.ts', import.meta.url));
 
 /** The server itself ends within `SHELLVISOR_SHUTDOWN_MS`; past this it hangs, in ms. */
@@ -21,6 +24,8 @@ export interface Server {
   pids: number[];
   /** Where its commands are stored. */
   databaseUrl: string;
+  /** What was seen inside of the server since it was last asked. */
+  probe(): Promise<Probed>;
 }
 
 /** Starts a server with these settings on an empty database, and waits until it listens. */
@@ -41,7 +46,10 @@ export async function startServer(run: Run, settings: Record<string, string> = {
     LOG_LEVEL: 'warn',
     ...settings,
   };
-  if (run.profileDir !== undefined) env.NODE_OPTIONS = `--cpu-prof --cpu-prof-dir=${run.profileDir}`;
+  const probeFile = join(dataDir, 'probe.json');
+  env.BENCH_PROBE_FILE = probeFile;
+  env.NODE_OPTIONS = `--import=${PROBE} --max-old-space-size=4096`;
+  if (run.profileDir !== undefined) env.NODE_OPTIONS += ` --cpu-prof --cpu-prof-dir=${run.profileDir}`;
   // Detached, so that a Ctrl-C at the terminal reaches us alone, and the server ends in its turn.
   const child = spawn(process.execPath, [ENTRY], {
     detached: true,
@@ -56,7 +64,16 @@ export async function startServer(run: Run, settings: Record<string, string> = {
   const { url: databaseUrl } = await startEmbedded({ dataDir: clusterDir });
   const launcher = child.pid as number;
   const children = readFileSync(`/proc/${launcher}/task/${launcher}/children`, 'latin1').trim().split(' ');
-  return { url, pids: [launcher, ...children.map(Number)], databaseUrl };
+  const server = Number(children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('server.ts')));
+  return { url, pids: [launcher, server], databaseUrl, probe: () => askProbe(server, probeFile) };
+}
+
+/** Has the probe in the server write what it saw. */
+async function askProbe(pid: number, file: string): Promise<Probed> {
+  rmSync(file, { force: true });
+  process.kill(pid, 'SIGUSR1');
+  while (!existsSync(file)) await delay(10);
+  return JSON.parse(readFileSync(file, 'utf8'));
 }
 
 /** Waits for the line of the banner that says where the API is. */

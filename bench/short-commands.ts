@@ -4,15 +4,18 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
 import { inRounds, type Run } from './benchmark.ts';
 import { connect, untilAllEnded } from './database.ts';
 import { figure } from './figures.ts';
 import { type Load, submit } from './load.ts';
+import type { Probed } from './probe.ts';
 import { processorMs, residentMiB } from './process.ts';
 import { type Server, startServer } from './server.ts';
 
+const BARE_SPAWN = fileURLToPath(new URL('bare-spawn.ts', import.meta.url));
 const SCRIPT = 'echo hi';
 const OUTPUT = 'hi\n';
 /** What `SHELLVISOR_MAX_PARALLEL` is unless set; xargs gets the same. */
@@ -20,37 +23,64 @@ const PARALLEL = 64;
 const CONNECTIONS = 64;
 
 export async function shortCommands(run: Run): Promise<void> {
+  await measure(run, 'short commands', 0);
+  await measure(run, 'short commands, 1 GiB of heap', 1024);
+}
+
+/** @param heapMiB is kept alive in the server besides what it needs: spawning must not cost more for it. */
+async function measure(run: Run, name: string, heapMiB: number): Promise<void> {
   const count = run.quick ? 500 : 4000;
   const file = await scriptFile(run);
-  const server = await startServer(run, { SHELLVISOR_MAX_PARALLEL: `${PARALLEL}` });
-  const db = await connect(run, server.databaseUrl);
+  await using cleanup = new AsyncDisposableStack();
+  const server = await startServer(
+    { ...run, cleanup },
+    { SHELLVISOR_MAX_PARALLEL: `${PARALLEL}`, BENCH_HEAP_MIB: `${heapMiB}` },
+  );
+  const db = await connect({ ...run, cleanup }, server.databaseUrl);
   await store(server, db, 200);
 
-  const bare: number[] = [];
+  const byXargs: number[] = [];
+  const bySpawn: number[] = [];
   const stored: number[] = [];
   const loads: Load[] = [];
+  const probes: Probed[] = [];
   const busyBefore = processorMs(server.pids);
   await inRounds(run, async () => {
-    bare.push(count / (await xargsSeconds(file, count)));
+    byXargs.push(count / (await xargsSeconds(file, count)));
+    bySpawn.push(count / (await spawnSeconds(file, count)));
+    await server.probe();
     const { load, seconds } = await store(server, db, count);
+    probes.push(await server.probe());
     loads.push(load);
     stored.push(count / seconds);
   });
   const busyMs = processorMs(server.pids) - busyBefore;
 
-  figure('short commands: run and stored', stored, '/s', { name: `xargs -P ${PARALLEL}`, values: bare });
+  const from = <T>(values: readonly T[], pick: (value: T) => number) => values.map(pick);
+  figure(`${name}: run and stored`, stored, '/s', { name: 'bare posix_spawn', values: bySpawn });
+  figure(`${name}: the same`, stored, '/s', { name: `xargs -P ${PARALLEL}`, values: byXargs });
   figure(
-    'short commands: POST p50 under this load',
-    loads.map((load) => load.p50Ms),
+    `${name}: POST p50 under this load`,
+    from(loads, (load) => load.p50Ms),
     'ms',
   );
   figure(
-    'short commands: POST p99 under this load',
-    loads.map((load) => load.p99Ms),
+    `${name}: POST p99 under this load`,
+    from(loads, (load) => load.p99Ms),
     'ms',
   );
-  figure('short commands: processor time of the server, each', [busyMs / (count * stored.length)], 'ms');
-  figure('short commands: resident memory of the server, at most', [residentMiB(server.pids, 'peak')], 'MiB');
+  figure(
+    `${name}: event-loop delay p99 meanwhile`,
+    from(probes, (probed) => probed.delayP99Ms),
+    'ms',
+  );
+  figure(`${name}: processor time of the server, each`, [busyMs / (count * stored.length)], 'ms');
+  figure(
+    `${name}: heap of the server`,
+    from(probes, (probed) => probed.heapMiB),
+    'MiB',
+  );
+  figure(`${name}: resident memory of the server, at most`, [residentMiB(server.pids, 'peak')], 'MiB');
 }
 
 async function scriptFile(run: Run): Promise<string> {
@@ -68,6 +98,12 @@ async function xargsSeconds(file: string, count: number): Promise<number> {
   const seconds = (performance.now() - startedAt) / 1000;
   if (stdout.length !== OUTPUT.length * count) throw new Error('xargs did not run every script');
   return seconds;
+}
+
+/** The bare limit once more: by posix_spawn, from an empty Node. */
+async function spawnSeconds(file: string, count: number): Promise<number> {
+  const { stdout } = await promisify(execFile)(process.execPath, [BARE_SPAWN, `${count}`, `${PARALLEL}`, file]);
+  return Number(stdout);
 }
 
 /** Runs commands through the server. @throws when one of them, or its output, is not stored as it must be. */

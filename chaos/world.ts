@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { createDatabase, stopCluster } from '../test/helpers/cluster.ts';
-import { serverPid } from '../test/helpers/oracle.ts';
 import { isAlive } from '../test/helpers/processes.ts';
-import { type Exit, freePort, startServer, type TestServer } from '../test/helpers/server.ts';
+import { type Exit, freePort, serverPid, startServer, type TestServer } from '../test/helpers/server.ts';
 import { until } from '../test/helpers/until.ts';
 import type { Round } from './fault.ts';
 
@@ -94,7 +93,7 @@ export class World {
   }
 
   serverPid(): Promise<number> {
-    return serverPid(this.launcher.child.pid);
+    return serverPid(this.launcher);
   }
 
   /** Says that a server will end so, as the fault wants it. */

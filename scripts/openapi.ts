@@ -3,14 +3,19 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { buildApp } from '../src/app.ts';
-import type { Commander, CommandReader } from '../src/ports.ts';
+import type { Commander, CommandReader, Readiness } from '../src/ports.ts';
 
 /** Where the document is kept. */
 export const OPENAPI_FILE = fileURLToPath(new URL('../docs/open-api.yml', import.meta.url));
 
 /** An app that answers for its documentation only: nothing behind it works. */
 export function buildDocumentedApp() {
-  return buildApp({ commander: {} as Commander, reader: {} as CommandReader, isStorageError: () => false });
+  return buildApp({
+    commander: {} as Commander,
+    reader: {} as CommandReader,
+    readiness: async () => ({}) as Readiness,
+    isStorageError: () => false,
+  });
 }
 
 /** The OpenAPI document as YAML. */

@@ -10,7 +10,7 @@ import {
   UnsupportedEncoding,
 } from './http-errors.ts';
 import { registerOpenApi } from './openapi.ts';
-import type { Commander, CommandReader } from './ports.ts';
+import type { Commander, CommandReader, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { manageRoutes } from './routes/manage.ts';
 
@@ -20,6 +20,7 @@ const BODY_LIMIT = 11 * 1024 * 1024 - 1;
 export interface AppOptions {
   commander: Commander;
   reader: CommandReader;
+  readiness: () => Promise<Readiness>;
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
   logger?: FastifyBaseLogger;
@@ -46,7 +47,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenApi(app);
   await app.register(commandRoutes, options);
-  await app.register(manageRoutes);
+  await app.register(manageRoutes, options);
   return app;
 }
 

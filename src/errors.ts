@@ -77,8 +77,22 @@ export class StorageUnavailable extends DomainError {
   readonly code = 'STORAGE_UNAVAILABLE';
   readonly statusCode = 503;
   override readonly retryAfterSeconds = 1;
+  constructor(message = 'the database does not answer; nothing was stored, try again later') {
+    super(message);
+  }
+}
+
+/** A stop whose outcome was not stored in time. The command is stopped all the same. */
+export class StopNotStored extends StorageUnavailable {
   constructor() {
-    super('the database does not answer; nothing was stored, try again later');
+    super('the command is being stopped, but that is not stored yet; ask again later');
+  }
+}
+
+/** A deletion that the database did not confirm in time. */
+export class DeletionInDoubt extends StorageUnavailable {
+  constructor() {
+    super('the database does not answer; the command may be deleted or not, ask again later');
   }
 }
 

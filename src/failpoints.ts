@@ -101,7 +101,8 @@ export function runnerWithFailpoints(runner: ProcessRunner, passes: Passes): Pro
     ...runner,
     start(spec, output) {
       const process = runner.start(spec, output);
-      passes('after-launch');
+      // What is sent in this turn of the event loop goes out at its end.
+      setImmediate(() => passes('after-launch'));
       void process.started.then(() => passes('after-started'));
       return process;
     },

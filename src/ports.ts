@@ -127,3 +127,20 @@ export interface Commander {
   /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
   remove(uuid: string): Promise<void>;
 }
+
+/** Whether the server can do what it is for. */
+export interface Readiness {
+  /**
+   * `starting`: it waits for its database, or takes up what is there. `unavailable`: the database does not answer, or
+   * does not take what is to be written. `draining`: it shuts down.
+   */
+  status: 'ready' | 'starting' | 'draining' | 'unavailable';
+  /** Whether the database answers. */
+  database: 'up' | 'down';
+  /** How scripts are run. */
+  scripts: string;
+  /** By which means process trees are ended. */
+  layers: readonly string[];
+  /** The process id of the launcher; null when scripts run in the server's own process. */
+  launcherPid: number | null;
+}

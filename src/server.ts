@@ -1,37 +1,42 @@
 /** The composition root: config → database → journal → actors → app; signals and shutdown. */
-import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
+import pRetry from 'p-retry';
 import pino, { type Logger } from 'pino';
-import { createCommandSystem } from './actors/commander.ts';
+import { type CommandSystem, createCommandSystem } from './actors/commander.ts';
 import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
-import { Claim } from './persistence/claim.ts';
-import { clockOffset } from './persistence/commands.ts';
-import { type EmbeddedPostgres, startEmbedded } from './persistence/embedded.ts';
-import { BatchJournal } from './persistence/journal.ts';
-import { migrate } from './persistence/migrate.ts';
-import { isUnavailable, openPool } from './persistence/pool.ts';
-import { createReader } from './persistence/reader.ts';
-import { recover } from './persistence/recovery.ts';
+import { Gate } from './gate.ts';
+import { assertPortFree, closeApp, listen } from './listening.ts';
+import { isUnavailable, reasonOf } from './persistence/pool.ts';
+import { type Database, locateDatabase, openStorage, type Storage } from './persistence/storage.ts';
+import type { ProcessRunner, Readiness } from './ports.ts';
 import { createInProcessRunner } from './process/in-process.ts';
-import { connectLauncher, type LauncherOptions } from './process/through-launcher.ts';
+import { connectLauncher, type LauncherOptions, type LauncherRunner } from './process/through-launcher.ts';
 import { onShutdownSignals, SHUTDOWN_SIGNALS } from './signals.ts';
 
 /** How a server ends: with all that runs, or leaving the scripts to the next server of its launcher. */
 type Ending = 'shut down' | 'hand over';
 
-/** What was started and has to be closed, the last one first. */
-type Closers = ((ending: Ending) => Promise<void> | void)[];
+/** What was started so far and has to be closed. */
+interface Parts {
+  launcher?: LauncherRunner;
+  database?: Database;
+  app?: FastifyInstance;
+  storage?: Storage;
+  commander?: CommandSystem;
+}
 
 /** Of the time a shutdown may take, the part that scripts get to end by themselves. */
 const SHUTDOWN_GRACE_SHARE = 0.5;
-/** How long open connections may take to end once nothing runs any more, in ms. */
-const CONNECTIONS_MS = 1000;
+/** First and longest pause before we look again for a database that is not there yet, in ms. */
+const WAIT = { retries: Number.POSITIVE_INFINITY, minTimeout: 100, maxTimeout: 2000 };
+/** How long whoever asks for readiness waits for the database, in ms. */
+const READINESS_MS = 900;
 
 /** The descriptor of the connection to the launcher, which gives it as the argument; without it scripts run in here. */
 const linkFd = process.argv[2] === undefined ? undefined : Number(process.argv[2]);
@@ -40,7 +45,8 @@ async function main(): Promise<void> {
   const config = loadConfig();
   // The banner goes to stdout, the log to stderr: one for people, one for machines.
   const log = pino({ level: config.logLevel }, pino.destination(2));
-  const closers: Closers = [];
+  const parts: Parts = {};
+  const stopping = new AbortController();
   let starting: Promise<void> | undefined;
   let ending: Ending = 'shut down';
   let launcherLost = false;
@@ -55,8 +61,9 @@ async function main(): Promise<void> {
     async ({ err }) => {
       if (err !== undefined) log.fatal({ err }, 'ending after an error that nobody handled');
       // A signal may come while we start: what is under way has to be there before it can be closed.
+      stopping.abort();
       await starting?.catch(() => {});
-      await closeAll(closers, ending, log);
+      await closeAll(parts, ending, log);
       log.info({ ending }, 'ended');
       if (launcherLost) throw new Error('the launcher is gone');
     },
@@ -75,7 +82,7 @@ async function main(): Promise<void> {
     },
   );
 
-  starting = start(config, log, closers, {
+  starting = start(config, log, parts, stopping.signal, {
     onHandOver() {
       log.info('another server takes over');
       ending = 'hand over';
@@ -90,17 +97,27 @@ async function main(): Promise<void> {
   try {
     await starting;
   } catch (error) {
+    if (stopping.signal.aborted) return;
     if (!(error instanceof StartupError)) throw error;
-    await closeAll(closers, ending, log);
+    await closeAll(parts, ending, log);
     fail(error);
   }
 }
 
-/** Closes what was started, once, the last one first; one that fails does not keep the others open. */
-async function closeAll(closers: Closers, ending: Ending, log: Logger): Promise<void> {
-  for (const close of closers.splice(0).reverse()) {
+/** Closes what was started; one part that fails does not keep the others open. */
+async function closeAll(parts: Parts, ending: Ending, log: Logger): Promise<void> {
+  const { launcher, database, app, storage, commander } = parts;
+  const steps = [
+    // Clients are answered to the end, and what runs is stopped while they still can be.
+    () => (ending === 'shut down' ? commander?.drain() : launcher?.pause()),
+    () => app && closeApp(app),
+    () => storage?.close(),
+    () => (ending === 'shut down' && database?.isOurs ? database.embedded?.stop() : undefined),
+    () => launcher?.close(),
+  ];
+  for (const close of steps) {
     try {
-      await close(ending);
+      await close();
     } catch (err) {
       log.error({ err }, 'something could not be closed');
     }
@@ -109,130 +126,117 @@ async function closeAll(closers: Closers, ending: Ending, log: Logger): Promise<
 
 type LauncherEvents = Pick<LauncherOptions, 'onHandOver' | 'onLost'>;
 
-async function start(config: Config, log: Logger, closers: Closers, events: LauncherEvents): Promise<void> {
+/** @param stopping ends waiting for the database; what has been found by then is started to the end. */
+async function start(
+  config: Config,
+  log: Logger,
+  parts: Parts,
+  stopping: AbortSignal,
+  events: LauncherEvents,
+): Promise<void> {
   const passes = armFailpoint(config.environment, config.dataDir);
-  await assertPortFree(config.host, config.port);
-  const launcher = linkFd === undefined ? undefined : await connectLauncher({ ...config, ...events, fd: linkFd });
-  if (launcher !== undefined) closers.push(() => launcher.close());
+  await assertPortFree(config);
+  if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...config, ...events, fd: linkFd });
+  const { launcher } = parts;
   const runner = launcher ?? (await createInProcessRunner(config));
-  const database = await openDatabase(config);
-  const { url } = database;
-  const claim = await Claim.take(url, launcher?.owner, database.embedded?.start);
-  if (database.embedded !== undefined && !(await claim.takeFolder())) {
-    throw new StartupError(`another shellvisor works with the data folder ${config.dataDir}`);
-  }
-  closers.push(async (ending) => {
-    await claim.close();
-    if (ending === 'shut down') await database.embedded?.stop();
-  });
-  await migrate(url);
+  const database = await locateDatabase(config.databaseUrl, config.dataDir);
+  parts.database = database;
 
-  // Readers must not keep the journal waiting for a connection, nor the other way round.
-  const pool = await openPool(url, { maxPoolSize: 8 });
-  const journalPool = await openPool(url, { maxPoolSize: 1 });
-  closers.push(async () => {
-    await Promise.all([pool.end(), journalPool.end()]);
-  });
-  const journal = new BatchJournal({
-    pool: journalPool,
-    deletePool: pool,
-    clockOffsetMs: await clockOffset(journalPool),
-    owner: claim.owner,
-    onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
-    onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
-  });
-  closers.push(() => journal.idle());
+  const gate = new Gate();
+  const readiness = () => lookAtReadiness(parts, runner, stopping);
+  const app = await buildApp({ commander: gate, reader: gate, readiness, isStorageError: isUnavailable, logger: log });
+  parts.app = app;
+  /** From now on the launcher starts us again should we crash. */
+  const serve = async (state: string) => {
+    const address = await listen(app, config);
+    launcher?.ready();
+    process.stdout.write(banner(state, address, database.where, config.dataDir));
+    return address;
+  };
 
-  const recovered = await recover(journalPool, claim, runner);
-  const reader = createReader(pool);
+  const open = (signal?: AbortSignal) =>
+    openStorage({
+      database,
+      dataDir: config.dataDir,
+      owner: launcher?.owner,
+      runner,
+      onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
+      onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
+      ...(signal !== undefined && { signal }),
+    });
+  let address: string | undefined;
+  const storage = await open().catch(async (error) => {
+    if (error instanceof StartupError) throw error;
+    address = await serve(`is waiting for its database: ${reasonOf(error)}`);
+    return waitFor(open, reasonOf(error), stopping, log);
+  });
+  parts.storage = storage;
+
   const commander = createCommandSystem({
     ...config,
-    journal: passes === undefined ? journal : journalWithFailpoints(journal, passes),
-    reader,
+    journal: passes === undefined ? storage.journal : journalWithFailpoints(storage.journal, passes),
+    reader: storage.reader,
     runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
     onError: (message, uuid, err) => log.error({ err, uuid }, message),
     inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,
   });
-  const app = await buildApp({ commander, reader, isStorageError: isUnavailable, logger: log });
-  closers.push(() => closeApp(app));
-  // Closed first: clients are answered to the end, and what runs is stopped while they still can be.
-  closers.push((ending) => (ending === 'shut down' ? commander.drain() : launcher?.pause()));
-
-  const address = await app.listen({ host: config.host, port: config.port }).catch((error) => {
-    throw cannotListen(config.host, config.port, error);
-  });
-  // Not before: a server that can't listen must not have started anything.
-  commander.readmit(recovered.living);
-  commander.admit(recovered.queued);
-  const { queued, living, lost, killed } = recovered;
+  parts.commander = commander;
+  // First of all: a server that can't listen must not have started anything.
+  address ??= await serve('is ready');
+  const { queued, living, lost, killed } = storage.recovered;
+  commander.readmit(living);
+  commander.admit(queued);
+  gate.open(commander, storage.reader);
   const found = { queued: queued.length, living: living.length, lost, killed };
-  log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'listening');
-  launcher?.ready();
-  process.stdout.write(banner(address, database.where, config.dataDir));
+  log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'ready');
 }
 
-interface Database {
-  url: string;
-  /** How the banner calls it. */
-  where: string;
-  embedded?: EmbeddedPostgres;
-}
-
-/** Starts the embedded PostgreSQL, or looks whether the given one is there. */
-async function openDatabase(config: Config): Promise<Database> {
-  const { databaseUrl, dataDir } = config;
-  if (databaseUrl === undefined) {
-    const embedded = await startEmbedded({ dataDir: join(dataDir, 'postgres') });
-    return { url: embedded.url, where: 'embedded PostgreSQL in the same folder', embedded };
-  }
-  try {
-    await (await openPool(databaseUrl, { maxPoolSize: 1 })).end();
-  } catch (error) {
-    throw new StartupError(`the database of DATABASE_URL can't be reached: ${reasonOf(error)}`, { cause: error });
-  }
-  const { hostname, pathname } = new URL(databaseUrl);
-  return { url: databaseUrl, where: `database ${pathname.slice(1)} at ${decodeURIComponent(hostname) || 'localhost'}` };
-}
-
-/** The deepest sentence of an error that has one: names with several addresses fail with an empty AggregateError. */
-function reasonOf(error: unknown): string {
-  const { message, cause, errors } = error as Error & { errors?: unknown[] };
-  if (cause !== undefined) return reasonOf(cause);
-  return errors?.[0] === undefined ? message : reasonOf(errors[0]);
-}
-
-/** Said before anything is started, rather than after PostgreSQL is up and commands have been taken over. */
-async function assertPortFree(host: string, port: number): Promise<void> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', (error) => reject(cannotListen(host, port, error)));
-    probe.listen({ host, port }, () => probe.close(() => resolve()));
-  });
-}
-
-function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): StartupError {
-  const why: Record<string, string> = {
-    EADDRINUSE: 'another program listens there already; end it, or set PORT',
-    EACCES: 'only root may use this port; set PORT to one above 1023',
-    EADDRNOTAVAIL: 'this machine has no such address; set HOST',
-    ENOTFOUND: 'there is no such host name; set HOST',
+/** Looks for a database that is not there yet until it is. @throws StartupError when waiting does not help. */
+async function waitFor(
+  open: (signal: AbortSignal) => Promise<Storage>,
+  reason: string,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<Storage> {
+  let told = '';
+  const tell = (reason: string) => {
+    if (reason !== told) log.warn({ reason }, 'the database is not there yet; requests get 503 until it is');
+    told = reason;
   };
-  return new StartupError(`can't listen on ${host}:${port}: ${why[error.code ?? ''] ?? error.message}`, {
-    cause: error,
+  tell(reason);
+  let found: Storage | undefined;
+  const look = async () => {
+    found = await open(signal);
+  };
+  await pRetry(look, {
+    ...WAIT,
+    signal,
+    shouldRetry: ({ error }) => !(error instanceof StartupError) && !signal.aborted,
+    onFailedAttempt: ({ error }) => {
+      if (!signal.aborted) tell(reasonOf(error));
+    },
+  }).catch((error) => {
+    // Found in the very moment of a shutdown: what is there can still be stopped and stored properly.
+    if (found === undefined) throw error;
   });
+  return found as unknown as Storage;
 }
 
-/** Ends the application; connections that stay open although nothing is being answered any more are cut. */
-async function closeApp(app: FastifyInstance): Promise<void> {
-  const timer = setTimeout(() => app.server.closeAllConnections(), CONNECTIONS_MS);
-  await app.close();
-  clearTimeout(timer);
+async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: AbortSignal): Promise<Readiness> {
+  const { storage, commander } = parts;
+  const isUp = await Promise.race([storage?.isUp() ?? false, delay(READINESS_MS, false)]);
+  const launcherPid = parts.launcher === undefined ? null : process.ppid;
+  const { description: scripts, layers } = runner;
+  const base = { database: isUp ? 'up' : 'down', scripts, layers, launcherPid } as const;
+  if (stopping.aborted) return { ...base, status: 'draining' };
+  if (storage === undefined || commander === undefined) return { ...base, status: 'starting' };
+  return { ...base, status: isUp && !storage.journal.isStuck ? 'ready' : 'unavailable' };
 }
 
-function banner(address: string, where: string, dataDir: string): string {
+function banner(state: string, address: string, where: string, dataDir: string): string {
   return `
-  shellvisor is ready
+  shellvisor ${state}
 
     API    ${address}/api/v1/commands
     Docs   ${address}/docs

@@ -2,11 +2,23 @@
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
 import type { TerminalStatus } from '../command.ts';
-import { CommandElsewhere, CommandEnded, CommandNotFound, Draining, QueueFull, TimeoutTooLong } from '../errors.ts';
+import { within } from '../deadline.ts';
+import {
+  CommandElsewhere,
+  CommandEnded,
+  CommandNotFound,
+  Draining,
+  QueueFull,
+  StopNotStored,
+  TimeoutTooLong,
+} from '../errors.ts';
 import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
 import { type Admission, type CommandActor, type Limits, type Readmission, supervisorMachine } from './supervisor.ts';
+
+/** How long whoever stops a command waits for its outcome to be stored, in ms, once the command should have ended. */
+const STORE_MS = 5000;
 
 export interface CommanderOptions extends Limits {
   journal: Journal;
@@ -73,11 +85,18 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   const submissions = new Map<string, Promise<void>>();
   const results = new WeakMap<CommandActor, Promise<CommandResult>>();
 
-  /** The end of an actor as a promise, one for all who wait: ten thousand stops share it. */
+  /**
+   * The end of an actor that is being stopped as a promise, one for all who wait: ten thousand stops share it. When it is
+   * late they are refused, and whoever asks then waits anew; the stop goes on.
+   */
   function resultOf(actor: CommandActor): Promise<CommandResult> {
     let result = results.get(actor);
     if (result === undefined) {
-      result = toPromise(actor);
+      const graceMs = executing.has(actor.id) ? options.stopGraceMs : 0;
+      result = within(graceMs + STORE_MS, toPromise(actor), () => {
+        results.delete(actor);
+        return new StopNotStored();
+      });
       results.set(actor, result);
     }
     return result;

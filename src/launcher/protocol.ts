@@ -4,6 +4,7 @@
  * A frame is its length (4 bytes, little endian, of what follows), its kind (1 byte) and its body: for `CONTROL` a
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
+import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
 import type { LivingScript } from '../ports.ts';
 
@@ -87,6 +88,28 @@ export function encodeChunkHead({ uuid, stream, offset, bytes }: Chunk): Buffer 
   head[HEADER_BYTES + UUID_BYTES] = stream === 'stdout' ? 1 : 2;
   head.writeDoubleLE(offset, HEADER_BYTES + UUID_BYTES + 1);
   return head;
+}
+
+/** Sends frames; those of one turn of the event loop go in one system call. */
+export class FrameWriter {
+  readonly #stream: Writable;
+  #isGathering = false;
+
+  constructor(stream: Writable) {
+    this.#stream = stream;
+  }
+
+  send(...parts: Uint8Array[]): void {
+    if (!this.#isGathering) {
+      this.#isGathering = true;
+      this.#stream.cork();
+      setImmediate(() => {
+        this.#isGathering = false;
+        this.#stream.uncork();
+      });
+    }
+    for (const part of parts) this.#stream.write(part);
+  }
 }
 
 /** Cuts a stream of bytes into frames. */

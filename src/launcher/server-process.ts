@@ -6,6 +6,7 @@ import {
   encodeChunkHead,
   encodeControl,
   FrameReader,
+  FrameWriter,
   type FromLauncher,
   type ToLauncher,
 } from './protocol.ts';
@@ -32,7 +33,7 @@ export class ServerProcess implements ServerLink {
   readonly #entry: string;
   readonly #handlers: ServerHandlers;
   #child: ChildProcess | undefined;
-  #socket: Duplex | undefined;
+  #writer: FrameWriter | undefined;
   #wasReady = false;
   #ending = false;
   /** Whether it was killed by us: then nothing is left to be stored. */
@@ -55,7 +56,7 @@ export class ServerProcess implements ServerLink {
     });
     const socket = child.stdio[LINK_FD] as Duplex;
     this.#child = child;
-    this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
     this.#next = undefined;
     this.#greeted = false;
     const reader = new FrameReader<ToLauncher>((message) => {
@@ -72,7 +73,7 @@ export class ServerProcess implements ServerLink {
     );
     const closed = new Promise((resolve) => socket.once('close', resolve));
     void Promise.all([exited, closed]).then(([[code, signal]]) => {
-      this.#socket = undefined;
+      this.#writer = undefined;
       this.#handlers.onGone();
       // One that did not come to the end of its shutdown has not stored what runs: the next one does.
       const isDone = this.#ending && (signal === null || this.#killed);
@@ -91,12 +92,11 @@ export class ServerProcess implements ServerLink {
   }
 
   control(message: FromLauncher): void {
-    this.#socket?.write(encodeControl(message));
+    this.#writer?.send(encodeControl(message));
   }
 
   chunk(chunk: Chunk): void {
-    this.#socket?.write(encodeChunkHead(chunk));
-    this.#socket?.write(chunk.bytes);
+    this.#writer?.send(encodeChunkHead(chunk), chunk.bytes);
   }
 
   /**

@@ -5,13 +5,20 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
-import { Client } from 'pg';
+import type { Client } from 'pg';
+import { createClient, endClient } from './client.ts';
+import { claimName, endSessions, journalName } from './fence.ts';
 
 /** The first of the two numbers of each lock; it keeps them apart from other users of advisory locks. */
 const LOCK_SPACE = 0x5e11;
 
 /** The second number of the lock on a data folder; owners start at 1. */
 const FOLDER_LOCK = 0;
+
+/** How often the connection is looked at, in ms: one that a network has cut says nothing by itself. */
+const HEARTBEAT_MS = 5000;
+/** How long PostgreSQL may take for an answer, in ms. Then the connection counts as lost. */
+const ANSWER_MS = 5000;
 
 export class Claim {
   /** The number that marks this server's commands. */
@@ -21,6 +28,9 @@ export class Claim {
   /** What to take again when the connection was lost. */
   readonly #held: Set<number>;
   #client: Client | undefined;
+  /** The look at the connection that is under way: all who want to know share it. */
+  #check: Promise<boolean> | undefined;
+  readonly #heartbeat: NodeJS.Timeout;
   #closed = false;
 
   private constructor(databaseUrl: string, owner: number, beforeConnect: () => Promise<void>) {
@@ -28,11 +38,12 @@ export class Claim {
     this.#held = new Set([owner]);
     this.#beforeConnect = beforeConnect;
     this.#databaseUrl = databaseUrl;
+    this.#heartbeat = setInterval(() => void this.isHeld(), HEARTBEAT_MS).unref();
   }
 
   /**
-   * Connects and takes the lock; of a number that a server before this one had, as soon as PostgreSQL notices that it is
-   * gone. `beforeConnect` is called before each attempt, the later ones after a lost connection included.
+   * Connects and takes the lock; what a server before this one, with the same number, has left of its session is ended.
+   * `beforeConnect` is called before each attempt, the later ones after a lost connection included.
    * @throws when the database can't be reached.
    */
   static async take(
@@ -41,14 +52,52 @@ export class Claim {
     beforeConnect: () => Promise<void> = async () => {},
   ): Promise<Claim> {
     const claim = new Claim(databaseUrl, owner, beforeConnect);
-    await claim.#connect();
+    try {
+      await claim.#connect();
+    } catch (error) {
+      await claim.close();
+      throw error;
+    }
     return claim;
+  }
+
+  /** Whether the connection that holds the lock is there and PostgreSQL answers on it. Never rejects. */
+  isHeld(): Promise<boolean> {
+    this.#check ??= this.#look().finally(() => {
+      this.#check = undefined;
+    });
+    return this.#check;
   }
 
   /** Takes the lock of another server if that one is gone. While it is held nobody else adopts the same commands. */
   async takeOver(owner: number): Promise<boolean> {
-    const result = await this.#client?.query('SELECT pg_try_advisory_lock($1, $2) AS taken', [LOCK_SPACE, owner]);
-    return result?.rows[0].taken === true;
+    const [row] = await this.#query('SELECT pg_try_advisory_lock($1, $2) AS taken', [LOCK_SPACE, owner]);
+    return row?.taken === true;
+  }
+
+  /**
+   * Whether somebody waits for the lock of another server that we hold: that server then lives, and only its connection
+   * was lost, in a restart of PostgreSQL for example.
+   */
+  async isWanted(owner: number): Promise<boolean> {
+    const [row] = await this.#query(
+      `SELECT EXISTS (
+         SELECT FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+         WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND NOT granted
+       ) AS wanted`,
+      [LOCK_SPACE, owner],
+    );
+    return row?.wanted === true;
+  }
+
+  /** Ends what a server that is gone may still have under way in PostgreSQL. */
+  async endWriters(owner: number): Promise<void> {
+    await endSessions(async (text, values) => ({ rows: await this.#query(text, values) }), journalName(owner));
+  }
+
+  /** Whether no other server uses the same PostgreSQL: it holds the lock of the data folder. */
+  get isAlone(): boolean {
+    return this.#held.has(FOLDER_LOCK);
   }
 
   /**
@@ -68,33 +117,51 @@ export class Claim {
 
   /** Gives the lock of another server back. */
   async release(owner: number): Promise<void> {
-    await this.#client?.query('SELECT pg_advisory_unlock($1, $2)', [LOCK_SPACE, owner]);
+    await this.#query('SELECT pg_advisory_unlock($1, $2)', [LOCK_SPACE, owner]);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#client?.end().catch(() => {});
+    clearInterval(this.#heartbeat);
+    await endClient(this.#client);
+  }
+
+  async #query(text: string, values: unknown[] = []) {
+    if (this.#client === undefined) throw new Error('Connection terminated: the claim has none at the moment');
+    return (await this.#client.query(text, values)).rows;
+  }
+
+  async #look(): Promise<boolean> {
+    const client = this.#client;
+    try {
+      await this.#query('SELECT');
+      return true;
+    } catch {
+      // Its end, which cuts it where PostgreSQL does not answer, leads to the next one.
+      void endClient(client);
+      return false;
+    }
   }
 
   async #connect(): Promise<void> {
     await this.#beforeConnect();
-    const client = new Client({
-      connectionString: this.#databaseUrl,
-      application_name: 'shellvisor claim',
-      keepAlive: true,
-      connectionTimeoutMillis: 5000,
-    });
-    // An error of a connection is followed by its end; without a listener it would end the process.
-    client.on('error', () => {});
+    const name = claimName(this.owner);
+    const client = createClient(this.#databaseUrl, name, ANSWER_MS);
     try {
       await client.connect();
+      // Where a network has cut us off PostgreSQL may not know it for hours, and our own last session keeps the locks.
+      await endSessions((text, values) => client.query(text, values), name);
       for (const lock of this.#held) await client.query('SELECT pg_advisory_lock($1, $2)', [LOCK_SPACE, lock]);
     } catch (error) {
-      await client.end().catch(() => {});
+      void endClient(client);
       throw error;
     }
     this.#client = client;
-    client.once('end', () => void this.#reconnect());
+    client.once('end', () => {
+      this.#client = undefined;
+      void this.#reconnect();
+    });
+    if (this.#closed) void endClient(client);
   }
 
   /** When PostgreSQL restarts the lock is gone with the connection: take it again as soon as it answers. */

@@ -14,11 +14,12 @@
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
 import type { NewCommand, Outcome } from '../command.ts';
-import { StorageUnavailable } from '../errors.ts';
+import { within } from '../deadline.ts';
+import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
 import type { Journal, OutputSink } from '../ports.ts';
 import * as store from './commands.ts';
 import { OutputBuffer, type OutputObserver, WINDOW_BYTES } from './output-buffer.ts';
-import { isTransient } from './pool.ts';
+import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
 
 /** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
 const GATHER_MS = 20;
@@ -30,6 +31,10 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_ROWS = 5000;
 /** How long a client waits for the commit of its new command, in ms. */
 const INSERT_DEADLINE_MS = 5000;
+/** How long a client waits for a deletion, in ms; the deletion itself goes on. */
+const REMOVE_MS = 5000;
+/** What is to be written is tried again for ever, after a pause that doubles up to its bound, in ms. */
+const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1000 };
 
 interface Entry<Item, Result> {
   item: Item;
@@ -64,6 +69,8 @@ interface Committed {
 export interface JournalOptions {
   /** For the batches alone, so that they wait for nobody. */
   pool: DatabasePool;
+  /** How long its statements may take; the journal makes it grow. */
+  patience: Patience;
   deletePool: DatabasePool;
   /** By how much the clock of the database is ahead of ours, in ms. */
   clockOffsetMs: number;
@@ -86,6 +93,10 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Memory that output of all commands holds, in bytes. */
   #bytes = 0;
   #flushing = false;
+  /** Whether the batch under way has failed and is tried again. */
+  #stuck = false;
+  /** How many abandoned commands are being deleted. */
+  #abandoned = 0;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #onIdle: (() => void)[] = [];
@@ -134,14 +145,24 @@ export class BatchJournal implements Journal, OutputObserver {
     return this.#enqueue(this.#finishes, { uuid, outcome, endedAt });
   }
 
-  remove(uuid: string): Promise<boolean> {
+  async remove(uuid: string): Promise<boolean> {
     // Not in a batch: a large output takes long to delete, and nobody else's commands shall wait for that.
-    return store.deleteCommand(this.#options.deletePool, uuid);
+    const deletion = store.deleteCommand(this.#options.deletePool, uuid);
+    try {
+      return await within(REMOVE_MS, deletion, () => new DeletionInDoubt());
+    } catch (error) {
+      throw isUnavailable(error) ? new DeletionInDoubt() : error;
+    }
+  }
+
+  /** Whether the database refuses what is to be written at the moment: it is tried again until it is committed. */
+  get isStuck(): boolean {
+    return this.#stuck;
   }
 
   /** Resolves when all that was written is committed. */
   async idle(): Promise<void> {
-    if (!this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0) return;
+    if (this.#isIdle()) return;
     await new Promise<void>((resolve) => {
       this.#onIdle.push(resolve);
     });
@@ -185,6 +206,14 @@ export class BatchJournal implements Journal, OutputObserver {
     });
   }
 
+  #isIdle(): boolean {
+    return !this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0 && this.#abandoned === 0;
+  }
+
+  #tellIdle(): void {
+    if (this.#isIdle()) for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
   #hasUrgent(): boolean {
     const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length;
     return waiting > 0;
@@ -218,7 +247,7 @@ export class BatchJournal implements Journal, OutputObserver {
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;
     if (this.#dirty.size > 0) this.#flushSoon();
-    else for (const resolve of this.#onIdle.splice(0)) resolve();
+    else this.#tellIdle();
   }
 
   /** Whether some output waits that should not be gathered any longer. */
@@ -271,16 +300,20 @@ export class BatchJournal implements Journal, OutputObserver {
   async #commit(batch: Batch): Promise<void> {
     try {
       const results = await pRetry(() => this.#write(batch), {
-        retries: Number.POSITIVE_INFINITY,
-        minTimeout: 50,
-        maxTimeout: 1000,
+        ...RETRY,
         shouldRetry: ({ error }) => isTransient(error),
         onFailedAttempt: ({ error, attemptNumber }) => {
-          if (isTransient(error)) this.#options.onRetry(error, attemptNumber);
+          if (!isTransient(error)) return;
+          this.#stuck = true;
+          if (error instanceof StatementTimeout) this.#options.patience.grow();
+          this.#options.onRetry(error, attemptNumber);
         },
       });
+      this.#stuck = false;
+      this.#options.patience.reset();
       this.#answer(batch, results);
     } catch (error) {
+      this.#stuck = false;
       await this.#commitApart(batch, error);
     }
   }
@@ -332,7 +365,7 @@ export class BatchJournal implements Journal, OutputObserver {
       const { uuid } = entry.item.command;
       if (!stored.has(uuid)) entry.reject(new StorageUnavailable());
       // Committed just in time, but nobody heard of it in time.
-      else if (entry.abandoned) void this.remove(uuid).catch((error) => this.#options.onRefused(error, uuid));
+      else if (entry.abandoned) void this.#removeAbandoned(uuid);
       else entry.resolve();
     }
     for (const { item, resolve } of batch.begins) resolve(scripts.get(item.uuid) ?? null);
@@ -340,6 +373,22 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#outputs.delete(item.uuid);
       resolve();
     }
+  }
+
+  /** Deletes, however long it takes, a command that its client was told is not stored: the next server would run it. */
+  async #removeAbandoned(uuid: string): Promise<void> {
+    this.#abandoned++;
+    try {
+      const { deletePool } = this.#options;
+      await pRetry(() => store.deleteCommand(deletePool, uuid), {
+        ...RETRY,
+        shouldRetry: ({ error }) => isTransient(error),
+      });
+    } catch (error) {
+      this.#options.onRefused(error, uuid);
+    }
+    this.#abandoned--;
+    this.#tellIdle();
   }
 
   /** Frees what was committed and lets paused pipes go on. */

@@ -2,18 +2,25 @@
 import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import { StartupError } from '../errors.ts';
+import { createClient, endClient } from './client.ts';
+import { mayPass } from './pool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../postgres', import.meta.url));
+/** How long a statement of a migration may take, in ms; one that changes a large table takes its time. */
+const STATEMENT_MS = 3_600_000;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
  * Runs the migrations that are missing, all in one transaction. Servers that start at once take turns by an advisory
- * lock. @throws StartupError
+ * lock. @throws StartupError when waiting for the database would not help, else what went wrong.
  */
 export async function migrate(databaseUrl: string): Promise<void> {
+  // The library's own has no listener for errors: a connection that drops would end the process.
+  const client = createClient(databaseUrl, 'shellvisor migrations', STATEMENT_MS);
   try {
+    await client.connect();
     await runner({
-      databaseUrl,
+      dbClient: client,
       dir: MIGRATIONS,
       migrationsTable: 'migrations',
       direction: 'up',
@@ -21,6 +28,9 @@ export async function migrate(databaseUrl: string): Promise<void> {
       logger: quiet,
     });
   } catch (error) {
+    if (mayPass(error)) throw error;
     throw new StartupError(`the database could not be migrated: ${(error as Error).message}`, { cause: error });
+  } finally {
+    await endClient(client);
   }
 }

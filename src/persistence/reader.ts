@@ -1,7 +1,12 @@
 /** Reads stored commands for the API: always the database, never the actors. */
 import type { DatabasePool } from 'slonik';
+import { within } from '../deadline.ts';
+import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
-import { selectCommand, selectCommands, selectStatus } from './commands.ts';
+import { type Connection, selectCommand, selectCommands, selectStatus } from './commands.ts';
+
+/** How long a client waits for a read, in ms, all waiting for a connection included. */
+export const READ_MS = 5000;
 
 /** How much output a single command shows, in bytes. JSON makes up to six of one, and all of it is built in memory. */
 const OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -10,13 +15,23 @@ const PREVIEW_BYTES = 64 * 1024;
 /** ...and how much all commands of a list show together. */
 const PAGE_BYTES = 8 * 1024 * 1024;
 
+/** Each read throws StorageUnavailable when it takes longer than `READ_MS`. */
 export function createReader(pool: DatabasePool): CommandReader {
+  function read<T>(run: (db: Connection) => Promise<T>): Promise<T> {
+    let late = false;
+    // One whose client is gone by the time it gets its connection would only keep the others waiting.
+    const result = pool.connect(async (db) => (late ? (undefined as never) : run(db)));
+    return within(READ_MS, result, () => {
+      late = true;
+      return new StorageUnavailable();
+    });
+  }
   return {
-    get: (uuid) => selectCommand(pool, uuid, OUTPUT_BYTES),
-    list: async (filter) => {
+    get: (uuid) => read((db) => selectCommand(db, uuid, OUTPUT_BYTES)),
+    list: (filter) => {
       const each = Math.min(PREVIEW_BYTES, Math.floor(PAGE_BYTES / filter.limit));
-      return [...(await selectCommands(pool, filter, each))];
+      return read(async (db) => [...(await selectCommands(db, filter, each))]);
     },
-    statusOf: (uuid) => selectStatus(pool, uuid),
+    statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
   };
 }

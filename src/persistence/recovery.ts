@@ -18,6 +18,11 @@ import {
  * connection a moment later. Past that it counts as alive, and keeps its commands.
  */
 const PATIENCE_MS = 2000;
+/**
+ * How long we hold the lock of a server that seems to be gone before we believe it, in ms. One that lives and has only
+ * lost its connection, since PostgreSQL was restarted, wants it back within a second or so.
+ */
+const DOUBT_MS = 2000;
 
 export interface Recovered {
   /** Commands that execute, whose scripts outlived the server before this one. */
@@ -62,23 +67,38 @@ async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
 async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) {
   let lost = 0;
   let killed = 0;
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    let alive = 0;
-    for (const owner of await otherOwners(pool, claim.owner)) {
-      if (!(await claim.takeOver(owner))) {
-        alive++;
-        continue;
-      }
+  for (const owner of await takeLocks(pool, claim)) {
+    if (!(await claim.isWanted(owner))) {
+      await claim.endWriters(owner);
       const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
       // Killed first: once `lost` shows, nothing of the command lives.
       killed += await runner.killLeftovers(executing);
       await loseExecuting(pool, owner);
       await adoptQueued(pool, owner, claim.owner);
-      await claim.release(owner);
       lost += executing.length;
     }
-    if (alive === 0 || performance.now() > deadline) return { lost, killed };
+    await claim.release(owner);
+  }
+  return { lost, killed };
+}
+
+/** Takes the locks of all owners whose servers seem to be gone, and holds each until one that lives would want it. */
+async function takeLocks(pool: DatabasePool, claim: Claim): Promise<number[]> {
+  const taken: number[] = [];
+  const patience = performance.now() + PATIENCE_MS;
+  let doubt = 0;
+  for (;;) {
+    let alive = 0;
+    for (const owner of await otherOwners(pool, claim.owner)) {
+      if (taken.includes(owner)) continue;
+      if (!(await claim.takeOver(owner))) alive++;
+      else {
+        taken.push(owner);
+        if (!claim.isAlone) doubt = performance.now() + DOUBT_MS;
+      }
+    }
+    const now = performance.now();
+    if ((alive === 0 || now > patience) && now >= doubt) return taken;
     await delay(50);
   }
 }

@@ -5,6 +5,7 @@ import { StartupError } from '../errors.ts';
 import {
   encodeControl,
   FrameReader,
+  FrameWriter,
   type FromLauncher,
   PROTOCOL,
   type ScriptState,
@@ -50,7 +51,8 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   const socket = new Socket({ fd: options.fd });
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
-  const send = (message: ToLauncher) => socket.write(encodeControl(message));
+  const writer = new FrameWriter(socket);
+  const send = (message: ToLauncher) => writer.send(encodeControl(message));
 
   const reader = new FrameReader<FromLauncher>(
     (message) => {

@@ -169,7 +169,11 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         params: Params,
         response: {
           200: Stopped.describe('It is STOPPED, now or since earlier.'),
-          ...errors({ ...notFound, 409: `\`COMMAND_ENDED\`: it had already ended by itself. ${elsewhere}` }),
+          ...errors({
+            ...notFound,
+            409: `\`COMMAND_ENDED\`: it had already ended by itself. ${elsewhere}`,
+            503: `${unavailable} A stop that is under way goes on: ask again.`,
+          }),
         },
       },
     },
@@ -188,7 +192,10 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: 'Delete a command and its output',
         description: 'A command that waits or runs is stopped first.',
         params: Params,
-        response: { 204: z.undefined().describe('Deleted'), ...errors({ ...notFound, 409: elsewhere }) },
+        response: {
+          204: z.undefined().describe('Deleted'),
+          ...errors({ ...notFound, 409: elsewhere, 503: `${unavailable} It may be deleted or not: ask again.` }),
+        },
       },
     },
     async ({ params }, reply) => {

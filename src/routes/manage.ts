@@ -1,8 +1,34 @@
 /** /manage: for those who run the server. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Readiness } from '../ports.ts';
 
-export const manageRoutes: FastifyPluginAsyncZod = async (app) => {
+export interface ManageRoutesOptions {
+  readiness: () => Promise<Readiness>;
+}
+
+const ReadinessBody = z
+  .object({
+    status: z
+      .enum(['ready', 'starting', 'draining', 'unavailable'])
+      .describe(
+        'ready; starting: it waits for its database, or takes up what is there; draining: it shuts down; ' +
+          'unavailable: the database does not answer, or does not take what is to be written',
+      ),
+    database: z.enum(['up', 'down']).describe('Whether the database answers'),
+    scripts: z.string().describe('How scripts are run'),
+    process_trees: z
+      .array(z.string())
+      .readonly()
+      .describe('By which means the process trees of commands are ended: each catches what the one before it misses'),
+    launcher_pid: z
+      .int()
+      .nullable()
+      .describe("The process id of the launcher; null when scripts run in the server's own process"),
+  })
+  .meta({ id: 'Readiness' });
+
+export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, { readiness }) => {
   app.get(
     '/manage/health',
     {
@@ -15,5 +41,26 @@ export const manageRoutes: FastifyPluginAsyncZod = async (app) => {
       },
     },
     async (_, reply) => reply.type('text/plain; charset=utf-8').send('Status OK'),
+  );
+
+  app.get(
+    '/manage/ready',
+    {
+      schema: {
+        operationId: 'ready',
+        tags: ['manage'],
+        summary: 'Whether the server can take commands',
+        description: 'Answered within about a second, whatever the database does.',
+        response: {
+          200: ReadinessBody.describe('It is ready.'),
+          503: ReadinessBody.describe('It is not ready; `status` says why.'),
+        },
+      },
+    },
+    async (_, reply) => {
+      const { launcherPid, layers, ...rest } = await readiness();
+      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid };
+      return reply.code(rest.status === 'ready' ? 200 : 503).send(body);
+    },
   );
 };

@@ -68,6 +68,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
     'GET /manage/health': ['200'],
+    'GET /manage/ready': ['200', '503'],
   });
 });
 
@@ -86,7 +87,8 @@ t.test('every operation, parameter and answer is described for its reader', asyn
 t.test('every error answer has the shape of Error, and says when to come again where that helps', async (t) => {
   for (const { name, responses } of operations) {
     for (const [code, { content, headers = {} }] of Object.entries(responses)) {
-      if (Number(code) < 400) continue;
+      // Readiness says why in its own shape, and there is nothing to try again.
+      if (Number(code) < 400 || name === 'GET /manage/ready') continue;
       t.same(content, { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } }, `${name}: ${code}`);
       t.equal('Retry-After' in headers, ['429', '503'].includes(code), `Retry-After of ${name}: ${code}`);
     }
@@ -95,8 +97,8 @@ t.test('every error answer has the shape of Error, and says when to come again w
 
 t.test('every reference leads to a schema, and every schema is used', async (t) => {
   const names = valuesOf('$ref', document).map((reference) => String(reference).replace('#/components/schemas/', ''));
-  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand']);
-  t.same(Object.keys(document.components.schemas).sort(), ['Command', 'Error', 'NewCommand']);
+  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'Readiness']);
+  t.same(Object.keys(document.components.schemas).sort(), ['Command', 'Error', 'NewCommand', 'Readiness']);
 });
 
 t.test('the details that clients rely on are documented', async (t) => {

@@ -4,7 +4,7 @@ import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { buildApp } from '../../src/app.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
-import { isUnavailable } from '../../src/persistence/pool.ts';
+import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
@@ -42,6 +42,7 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
   const database = await openDatabase(t);
   const journal = new BatchJournal({
     pool: database.pool,
+    patience: new Patience(60_000),
     deletePool: database.pool,
     clockOffsetMs: 0,
     owner: 1,
@@ -62,7 +63,18 @@ export async function startApp(t: Test, options: TestAppOptions = {}): Promise<T
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });
-  const app = await buildApp({ commander, reader, isStorageError: isUnavailable });
+  const app = await buildApp({
+    commander,
+    reader,
+    readiness: async () => ({
+      status: 'ready',
+      database: 'up',
+      scripts: 'test',
+      layers: ['process group'],
+      launcherPid: null,
+    }),
+    isStorageError: isUnavailable,
+  });
   t.teardown(async () => {
     await commander.drain();
     await app.close();

@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import type { DatabasePool } from 'slonik';
 import type { Test } from 'tap';
 import type { NewCommand } from '../../src/command.ts';
-import { openPool } from '../../src/persistence/pool.ts';
+import { openPool, Patience } from '../../src/persistence/pool.ts';
 import { createDatabase } from './cluster.ts';
 
 export interface TestDatabase {
@@ -17,7 +17,7 @@ export interface TestDatabase {
 /** A migrated database with a pool of a few connections. */
 export async function openDatabase(t: Test): Promise<TestDatabase> {
   const url = await createDatabase(t);
-  const pool = await openPool(url, { maxPoolSize: 4 });
+  const pool = await openPool(url, { maxPoolSize: 4, patience: new Patience(60_000) });
   const client = new Client(url);
   await client.connect();
   t.teardown(async () => {

@@ -9,8 +9,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { Stream } from '../../src/command.ts';
 import { UUID_VARIABLE } from '../../src/os/mark.ts';
-import { isAlive, processesWith } from './processes.ts';
-import { until } from './until.ts';
+import { isAlive } from './processes.ts';
 
 /** What a script of the oracle prints. */
 export interface OracleSpec {
@@ -207,17 +206,4 @@ export function processesOf(uuid: string): number[] {
         return false;
       }
     });
-}
-
-/** The process id of the server below a launcher. @throws when there is none for long. */
-export function serverPid(launcherPid: number | undefined): Promise<number> {
-  const isChild = (pid: number) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === `${launcherPid}`;
-    } catch {
-      return false;
-    }
-  };
-  return until('there is a server', () => processesWith('src/server.ts').find(isChild));
 }

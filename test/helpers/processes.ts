@@ -9,6 +9,16 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** The parent of a process; undefined when it is gone. */
+export function parentOf(pid: number): number | undefined {
+  try {
+    // The name in brackets may hold anything.
+    return Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The ids of all living processes whose command line holds a text. Tests put a text of their own into what they start,
  * so that they find it however it has detached itself.

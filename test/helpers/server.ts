@@ -6,6 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parentOf, processesWith } from './processes.ts';
 import type { Scope } from './scope.ts';
 import { until } from './until.ts';
 
@@ -105,4 +106,11 @@ export async function startServer(t: Scope, env: Record<string, string>, entry?:
       return server.exited;
     },
   };
+}
+
+/** The process id of the server below a launcher. */
+export async function serverPid(server: Pick<ServerProcess, 'child'>): Promise<number> {
+  return until('there is a server', () =>
+    processesWith('src/server.ts').find((pid) => parentOf(pid) === server.child.pid),
+  );
 }

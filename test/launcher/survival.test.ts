@@ -2,9 +2,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
-import { serverPid } from '../helpers/oracle.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
-import { freePort, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
+import { freePort, serverPid, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
 async function setup(t: Test, env: Record<string, string> = {}) {
@@ -53,7 +52,7 @@ t.test('a command that is followed again after a crash can be stopped, and a sto
     const { body } = await server.request('GET', `/api/v1/commands/${second}`);
     return body.status === 'EXECUTING';
   });
-  process.kill(await serverPid(server.child.pid), 'SIGKILL');
+  process.kill(await serverPid(server), 'SIGKILL');
   await cutOff;
   await get(server, first);
   t.equal((await server.request('PATCH', `/api/v1/commands/${first}`)).status, 200);
@@ -69,7 +68,7 @@ t.test('how long a command may run holds over a crash, whether it ran by then or
   const running = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 3000 });
   const waiting = await submit('/api/v1/commands', `sleep ${seconds}`, { timeout_ms: 100 });
   await until('the first one sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
-  process.kill(await serverPid(server.child.pid), 'SIGKILL');
+  process.kill(await serverPid(server), 'SIGKILL');
   for (const uuid of [running, waiting]) {
     t.match(await ended(server, uuid), { status: 'FAILED', reason: 'timeout', signal: 'SIGTERM' });
   }
@@ -89,7 +88,7 @@ t.test(
       'it is stored',
       async () => (await get(server, uuid)).output === 'stored\n' && processesWith(seconds).length >= 2,
     );
-    const pid = await serverPid(server.child.pid);
+    const pid = await serverPid(server);
     server.child.kill('SIGKILL');
     await until('the server has ended as well', () => !isAlive(pid));
     t.same(processesWith(seconds), []);
@@ -112,7 +111,7 @@ t.test('a shutdown that comes while the server is away stores what runs, and how
   const { server, submit, env } = await setup(t);
   const uuid = await submit('/api/v1/commands', 'echo hello; sleep 1000');
   await until('it runs', async () => (await get(server, uuid)).status === 'EXECUTING');
-  const pid = await serverPid(server.child.pid);
+  const pid = await serverPid(server);
   process.kill(pid, 'SIGKILL');
   await until('it is gone', () => !isAlive(pid));
   t.same(await server.end(), { code: 0, signal: null });

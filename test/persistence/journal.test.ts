@@ -2,10 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'slonik';
 import t, { type Test } from 'tap';
 import type { Outcome } from '../../src/command.ts';
-import { StorageUnavailable } from '../../src/errors.ts';
+import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
 import { clockOffset } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
+import { Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { newCommand, openDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
@@ -20,7 +21,7 @@ const executed: Outcome = {
   durationMs: 1.5,
 };
 
-async function journalFor(t: Test, { clockOffsetMs = 0 } = {}) {
+async function journalFor(t: Test, { clockOffsetMs = 0, failingDeletions = 0 } = {}) {
   const database = await openDatabase(t);
   const retries: string[] = [];
   const refused: string[] = [];
@@ -43,9 +44,15 @@ async function journalFor(t: Test, { clockOffsetMs = 0 } = {}) {
     anyFirst: guard(pool.anyFirst),
     transaction: guard(pool.transaction),
   };
+  let deletions = 0;
+  const anyFirst = async (query: Parameters<typeof pool.anyFirst>[0]) => {
+    if (deletions++ < failingDeletions) throw Object.assign(new Error('lost'), { code: 'ECONNRESET' });
+    return pool.anyFirst(query);
+  };
   const journal = new BatchJournal({
     pool: observed as typeof pool,
-    deletePool: pool,
+    patience: new Patience(60_000),
+    deletePool: { ...pool, anyFirst } as typeof pool,
     clockOffsetMs,
     owner: OWNER,
     onRetry: (error) => retries.push(error.message),
@@ -274,11 +281,18 @@ t.test('a new command that reaches the database after its client has given up is
 });
 
 t.test('a new command that is not committed in time is refused, and is then not there', async (t) => {
-  const { journal, rows, failAfterCommit } = await journalFor(t);
+  const { journal, rows, failAfterCommit } = await journalFor(t, { failingDeletions: 2 });
   // Committed each time, but the answer never arrives: the journal keeps trying past the client's patience.
   failAfterCommit(Number.POSITIVE_INFINITY, Object.assign(new Error('lost'), { code: 'ECONNRESET' }));
   const refusal = journal.insert(newCommand());
   await t.rejects(refusal, new StorageUnavailable());
   failAfterCommit(0, new Error('never'));
-  await until('it is deleted', async () => (await rows('SELECT * FROM commands')).length === 0);
+  await journal.idle();
+  t.same(await rows('SELECT * FROM commands'), [], 'deleted, although that failed at first');
+});
+
+t.test('a deletion that fails may have taken place, and its client is told so', async (t) => {
+  const { journal } = await journalFor(t, { failingDeletions: 1 });
+  await t.rejects(journal.remove(newCommand().uuid), new DeletionInDoubt());
+  t.notOk(await journal.remove(newCommand().uuid));
 });

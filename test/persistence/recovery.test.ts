@@ -1,8 +1,11 @@
+import { Client } from 'pg';
 import t, { type Test } from 'tap';
 import { Claim } from '../../src/persistence/claim.ts';
+import { journalName } from '../../src/persistence/fence.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { recover } from '../../src/persistence/recovery.ts';
 import { openDatabase } from '../helpers/database.ts';
+import { breakableNetwork } from '../helpers/network.ts';
 import { until } from '../helpers/until.ts';
 
 const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -77,6 +80,53 @@ t.test('the commands of a server that lives are left alone', async (t) => {
   t.match(await run(), { lost: 0, queued: [] });
   t.same(killed, []);
   t.same(await rows('SELECT DISTINCT owner FROM commands'), [{ owner: other.owner }]);
+});
+
+t.test('the commands of a server that has lost its connection and wants its lock back are left alone', async (t) => {
+  const { run, insert, rows, url, killed } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  const recovering = run();
+  await until('its lock is held by the server that starts', async () => {
+    const held = await rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 1234 AND granted");
+    return held.length > 0;
+  });
+  const living = new Client(url);
+  await living.connect();
+  t.teardown(() => living.end());
+  await living.query('SELECT pg_advisory_lock($1, $2)', [0x5e11, 1234]);
+  t.match(await recovering, { lost: 0, queued: [] });
+  t.same(killed, []);
+  t.same(await rows('SELECT owner, status FROM commands'), [{ owner: 1234, status: 'EXECUTING' }]);
+});
+
+t.test(
+  'what a server that is gone still has under way in PostgreSQL is ended before its commands are taken',
+  async (t) => {
+    const { run, insert, url } = await setup(t);
+    await insert(1, 1234, 'EXECUTING');
+    const writer = new Client({ connectionString: url, application_name: journalName(1234) });
+    writer.on('error', () => {});
+    await writer.connect();
+    const late = writer.query('SELECT pg_sleep(1000)').catch((error) => error.code);
+    t.match(await run(), { lost: 1 });
+    t.equal(await late, '57P01');
+  },
+);
+
+t.test('a server that the network has cut off notices it, and takes its claim again', async (t) => {
+  const { url, rows } = await setup(t);
+  const network = await breakableNetwork(t, url);
+  const claim = await Claim.take(network.url);
+  t.teardown(() => claim.close());
+  t.ok(await claim.isHeld());
+  network.break();
+  t.notOk(await claim.isHeld());
+  network.mend();
+  await until('it is held', () => claim.isHeld());
+  const sessions = await rows('SELECT FROM pg_stat_activity WHERE application_name = $1', [
+    `shellvisor claim ${claim.owner}`,
+  ]);
+  t.equal(sessions.length, 1, 'its session of before, of which PostgreSQL did not know that it was cut off, is ended');
 });
 
 t.test('a server whose connection is cut takes its claim again', async (t) => {

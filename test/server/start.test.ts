@@ -117,10 +117,16 @@ t.test('what prevents a start is told in one line, without a stack', async (t) =
     );
   });
 
-  t.test('a database that can not be reached', async (t) => {
-    const line = await refusal(t, { DATABASE_URL: 'postgresql://user:secret@127.0.0.1:1/db' });
-    t.match(line, /^shellvisor: the database of DATABASE_URL can't be reached: connect ECONNREFUSED 127.0.0.1:1/);
+  t.test('a database that does not let us in', async (t) => {
+    const url = (await createDatabase(t)).replace('shellvisor@', 'stranger:secret@');
+    const line = await refusal(t, { DATABASE_URL: url });
+    t.match(line, /^shellvisor: the database of DATABASE_URL can't be reached: .*authentication failed/);
     t.notMatch(line, /secret/);
+  });
+
+  t.test('a URL that is none', async (t) => {
+    const line = await refusal(t, { DATABASE_URL: 'postgresql://user:secret@host:port/db' });
+    t.equal(line, "shellvisor: the database of DATABASE_URL can't be reached: Invalid URL");
   });
 
   t.test('a database that does not exist', async (t) => {

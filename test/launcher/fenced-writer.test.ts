@@ -1,12 +1,10 @@
-// Becomes fenced-writer.test.ts, and so a part of `npm test`, with the change that ends a dead server's sessions.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import t from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
-import { serverPid } from '../helpers/oracle.ts';
 import { isAlive } from '../helpers/processes.ts';
-import { freePort, startServer, temporaryFolder } from '../helpers/server.ts';
+import { freePort, serverPid, startServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
 t.test('what a dead server had still asked of PostgreSQL is not mixed with what the next one stores', async (t) => {
@@ -34,7 +32,7 @@ t.test('what a dead server had still asked of PostgreSQL is not mixed with what 
   };
   writeFileSync(join(folder, 'second'), '');
   await until('the second line waits in PostgreSQL', () => insertsWait([]));
-  const pid = await serverPid(server.child.pid);
+  const pid = await serverPid(server);
   process.kill(pid, 'SIGKILL');
   await until('the server is gone', () => !isAlive(pid));
   writeFileSync(join(folder, 'third'), '');

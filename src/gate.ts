@@ -1,0 +1,40 @@
+/** What the routes talk to: closed until the database is there and what it holds has been taken up. */
+import { StorageUnavailable } from './errors.ts';
+import type { Commander, CommandReader } from './ports.ts';
+
+type Behind = Commander & CommandReader;
+
+export class Gate implements Behind {
+  #commander: Commander | undefined;
+  #reader: CommandReader | undefined;
+
+  /** Lets requests through. Until then each is refused with StorageUnavailable. */
+  open(commander: Commander, reader: CommandReader): void {
+    this.#commander = commander;
+    this.#reader = reader;
+  }
+
+  async submit(...args: Parameters<Behind['submit']>) {
+    return opened(this.#commander).submit(...args);
+  }
+  async stop(...args: Parameters<Behind['stop']>) {
+    return opened(this.#commander).stop(...args);
+  }
+  async remove(...args: Parameters<Behind['remove']>) {
+    return opened(this.#commander).remove(...args);
+  }
+  async get(...args: Parameters<Behind['get']>) {
+    return opened(this.#reader).get(...args);
+  }
+  async list(...args: Parameters<Behind['list']>) {
+    return opened(this.#reader).list(...args);
+  }
+  async statusOf(...args: Parameters<Behind['statusOf']>) {
+    return opened(this.#reader).statusOf(...args);
+  }
+}
+
+function opened<T>(behind: T | undefined): T {
+  if (behind === undefined) throw new StorageUnavailable('the database is not there yet; try again later');
+  return behind;
+}

@@ -1,0 +1,31 @@
+/**
+ * What a client has sent before it was killed or cut off may still wait, or be under way, in its old session, and take
+ * effect at any time. Whoever goes on with its work ends those sessions first, found by the name they gave themselves.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** How the session of the journal that writes this owner's commands is named. */
+export const journalName = (owner: number) => `shellvisor journal ${owner}`;
+/** How the session that holds this owner's lock is named. */
+export const claimName = (owner: number) => `shellvisor claim ${owner}`;
+
+type Query = (text: string, values: unknown[]) => Promise<{ readonly rows: readonly unknown[] }>;
+
+/** How often we look whether they have ended, and how long a pause lies between, in ms. */
+const LOOKS = 40;
+const PAUSE_MS = 25;
+
+/** Ends all other sessions of this name, and resolves when they are gone. @throws Error when one does not end. */
+export async function endSessions(query: Query, name: string): Promise<void> {
+  for (let look = 0; look < LOOKS; look++) {
+    const { rows } = await query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE application_name = $1 AND datname = current_database() AND usename = current_user
+         AND pid <> pg_backend_pid()`,
+      [name],
+    );
+    if (rows.length === 0) return;
+    await delay(PAUSE_MS);
+  }
+  throw new Error(`an earlier session named "${name}" has not ended yet`);
+}

@@ -1,0 +1,143 @@
+/** The database as the rest of the server sees it: where it is, and all that works with it once it is there. */
+import { join } from 'node:path';
+import { StartupError } from '../errors.ts';
+import type { CommandReader, ProcessRunner } from '../ports.ts';
+import { Claim } from './claim.ts';
+import { clockOffset } from './commands.ts';
+import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
+import { journalName } from './fence.ts';
+import { BatchJournal, type JournalOptions } from './journal.ts';
+import { migrate } from './migrate.ts';
+import { mayPass, openPool, Patience, type PoolOptions, reasonOf } from './pool.ts';
+import { createReader, READ_MS } from './reader.ts';
+import { type Recovered, recover } from './recovery.ts';
+
+/** How long a statement of a batch may take, in ms: the first time, and at most after time-outs. */
+const BATCH_MS = [15_000, 600_000] as const;
+/** How long a deletion may take, in ms. */
+const DELETION_MS = 60_000;
+
+/** Where the database is. */
+export interface Database {
+  url: string;
+  /** How the banner calls it. */
+  where: string;
+  embedded?: EmbeddedPostgres;
+  /** Set once we have the lock of the embedded PostgreSQL's folder: then it is ours to stop. */
+  isOurs?: boolean;
+}
+
+/** Starts the embedded PostgreSQL, unless a database is given. @throws StartupError */
+export async function locateDatabase(databaseUrl: string | undefined, dataDir: string): Promise<Database> {
+  if (databaseUrl === undefined) {
+    const embedded = await startEmbedded({ dataDir: join(dataDir, 'postgres') });
+    return { url: embedded.url, where: 'embedded PostgreSQL in the same folder', embedded };
+  }
+  try {
+    const { hostname, pathname } = new URL(databaseUrl);
+    const where = `database ${pathname.slice(1)} at ${decodeURIComponent(hostname) || 'localhost'}`;
+    return { url: databaseUrl, where };
+  } catch (error) {
+    throw unreachable('the database of DATABASE_URL', error);
+  }
+}
+
+export interface StorageOptions extends Pick<JournalOptions, 'onRetry' | 'onRefused'> {
+  database: Database;
+  dataDir: string;
+  /** The number of this server, where a launcher gives it one. */
+  owner: number | undefined;
+  runner: ProcessRunner;
+  /** Ends waiting for a database that does not answer. */
+  signal?: AbortSignal;
+}
+
+export interface Storage {
+  journal: BatchJournal;
+  reader: CommandReader;
+  /** What servers before this one have left behind. */
+  recovered: Recovered;
+  /** Whether the database answers on the connection that holds our claim. */
+  isUp(): Promise<boolean>;
+  /** Commits all that was written, and lets go of the database. */
+  close(): Promise<void>;
+}
+
+/**
+ * Takes the claim, brings the schema up to date, and takes up what servers before this one have left behind.
+ * @throws StartupError when waiting would not help; any other error may pass.
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  await using opening = new AsyncDisposableStack();
+  try {
+    return await open(options, opening);
+  } catch (error) {
+    if (error instanceof StartupError || mayPass(error) || options.signal?.aborted) throw error;
+    const { embedded } = options.database;
+    throw unreachable(embedded === undefined ? 'the database of DATABASE_URL' : 'the embedded PostgreSQL', error);
+  }
+}
+
+async function open(options: StorageOptions, opening: AsyncDisposableStack): Promise<Storage> {
+  const { url, embedded } = options.database;
+  const claim = await unlessAborted(options.signal, Claim.take(url, options.owner, embedded?.start));
+  opening.defer(() => claim.close());
+  if (embedded !== undefined) {
+    if (!(await claim.takeFolder())) {
+      throw new StartupError(`another shellvisor works with the data folder ${options.dataDir}`);
+    }
+    options.database.isOurs = true;
+  }
+  await migrate(url);
+
+  // Readers must not keep the journal waiting for a connection, nor the other way round; nor deletions the readers.
+  const openOne = async (poolOptions: PoolOptions) => {
+    const pool = await openPool(url, poolOptions);
+    opening.defer(() => pool.end());
+    return pool;
+  };
+  const pool = await openOne({ maxPoolSize: 8, patience: new Patience(READ_MS), statementMs: READ_MS });
+  const deletions = { patience: new Patience(DELETION_MS), statementMs: DELETION_MS };
+  const deletePool = await openOne({ maxPoolSize: 4, ...deletions });
+  const patience = new Patience(...BATCH_MS);
+  const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
+
+  const journal = new BatchJournal({
+    pool: journalPool,
+    patience,
+    deletePool,
+    clockOffsetMs: await clockOffset(journalPool),
+    owner: claim.owner,
+    onRetry: options.onRetry,
+    onRefused: options.onRefused,
+  });
+  const recovered = await recover(journalPool, claim, options.runner);
+  opening.defer(() => journal.idle());
+
+  const opened = opening.move();
+  return {
+    journal,
+    reader: createReader(pool),
+    recovered,
+    isUp: () => claim.isHeld(),
+    close: () => opened.disposeAsync(),
+  };
+}
+
+function unreachable(what: string, error: unknown): StartupError {
+  return new StartupError(`${what} can't be reached: ${reasonOf(error)}`, { cause: error });
+}
+
+/** The result of a promise, or the reason of an abort that comes first; what the promise stands for goes on. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
+  if (signal === undefined) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
