@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { createDatabase } from '../test/helpers/cluster.ts';
+import { createDatabase, stopCluster } from '../test/helpers/cluster.ts';
 import { isAlive } from '../test/helpers/processes.ts';
 import { type Exit, freePort, serverPid, startServer, type TestServer } from '../test/helpers/server.ts';
 import { until } from '../test/helpers/until.ts';
@@ -73,6 +73,8 @@ export class World {
     };
     const embeddedUrl = `postgresql://shellvisor@${encodeURIComponent(join(dataDir, 'postgres'))}/postgres`;
     const world = new World(round, folder, fixed, isEmbedded ? embeddedUrl : url);
+    // The server ends its PostgreSQL, unless it did not come to that.
+    if (isEmbedded) round.scope.teardown(() => stopCluster(join(dataDir, 'postgres')));
     round.scope.teardown(() => world.#end());
     await world.startLauncher();
     return world;
@@ -193,6 +195,17 @@ export class World {
   async #end(): Promise<void> {
     const { tally } = this.#round;
     if (tally.findings.length > this.#findingsBefore) await this.#keepRows();
+    if (this.#launchers.length > 0) await this.#endLauncher();
+    for (const kill of this.#kills) await kill();
+    this.#countServerExits();
+    await this.#client?.end().catch(() => {});
+    for (const [i, { stderr }] of this.#launchers.entries()) {
+      writeFileSync(join(this.folder, `launcher-${i + 1}.log`), stderr());
+    }
+  }
+
+  async #endLauncher(): Promise<void> {
+    const { tally } = this.#round;
     const { child, exited } = this.launcher;
     const endedAlone = child.exitCode !== null || child.signalCode !== null;
     if (endedAlone && !this.#launcherMayEnd) {
@@ -205,17 +218,14 @@ export class World {
       const how = exit === null ? `it still runs after ${END_MS} ms` : `it ended with ${exit.signal ?? exit.code}`;
       tally.find('server exits', exit?.code === 0 ? 0 : 1, 'the shutdown', 'it ends with 0', how);
     }
-    for (const kill of this.#kills) await kill();
-    this.#countServerExits();
-    await this.#client?.end().catch(() => {});
-    for (const [i, { stderr }] of this.#launchers.entries()) {
-      writeFileSync(join(this.folder, `launcher-${i + 1}.log`), stderr());
-    }
   }
 
   /** The database is removed: what it says about the commands is kept beside the other files. */
   async #keepRows(): Promise<void> {
-    const look = this.query('SELECT * FROM commands ORDER BY id').then(({ rows }) => JSON.stringify(rows, null, 1));
+    const look = this.query('SELECT * FROM commands ORDER BY id').then(
+      ({ rows }) => JSON.stringify(rows, null, 1),
+      (error: Error) => error.message,
+    );
     const late = delay(2000, 'PostgreSQL did not answer', { ref: false });
     writeFileSync(join(this.folder, 'commands.json'), await Promise.race([look, late]));
   }

@@ -1,10 +1,9 @@
 /** Runs once before all test files: starts the cluster and makes the template. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { stopCluster } from './after.ts';
-import { CLUSTER_DIR, startCluster, URL_FILE } from './cluster.ts';
+import { CLUSTER_DIR, startCluster, stopCluster, URL_FILE } from './cluster.ts';
 
-await stopCluster();
+await stopCluster(CLUSTER_DIR);
 rmSync(CLUSTER_DIR, { recursive: true, force: true });
 mkdirSync(dirname(CLUSTER_DIR), { recursive: true });
 const { url } = await startCluster(CLUSTER_DIR);

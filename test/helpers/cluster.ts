@@ -1,6 +1,7 @@
 /** The PostgreSQL of the tests: one embedded cluster a run, one database a test file, cloned from a migrated template. */
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/persistence/embedded.ts';
@@ -38,6 +39,12 @@ export async function startCluster(dataDir: string): Promise<EmbeddedPostgres> {
   await administer(cluster.url, `CREATE DATABASE ${TEMPLATE}`);
   await migrate(databaseUrl(cluster.url, TEMPLATE));
   return cluster;
+}
+
+/** Ends a cluster if it runs, after a run that was cut off too. */
+export async function stopCluster(dataDir: string): Promise<void> {
+  if (!existsSync(join(dataDir, 'postmaster.pid'))) return;
+  await (await startEmbedded({ dataDir })).stop();
 }
 
 /** Makes a database for one test, migrated unless `template` says otherwise; it is dropped with the test. */

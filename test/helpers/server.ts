@@ -10,6 +10,9 @@ import { parentOf, processesWith } from './processes.ts';
 import type { Scope } from './scope.ts';
 import { until } from './until.ts';
 
+/** How long a start may take, in ms: of an embedded PostgreSQL on a busy machine too. */
+const START_MS = 60_000;
+
 /** What is started: the launcher, as by `npm start`, or the server alone, which then owns the scripts itself. */
 export type Entry = 'launcher/main.ts' | 'server.ts';
 
@@ -79,10 +82,14 @@ export function launch(t: Scope, env: Record<string, string>, entry: Entry = 'la
 /** Starts a server and waits until it listens. */
 export async function startServer(t: Scope, env: Record<string, string>, entry?: Entry): Promise<TestServer> {
   const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry);
-  const url = await until('the server says where it listens', () => {
-    if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
-    return /API\s+(\S+)\/api/.exec(server.stdout())?.[1];
-  });
+  const url = await until(
+    'the server says where it listens',
+    () => {
+      if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.stderr()}`);
+      return /API\s+(\S+)\/api/.exec(server.stdout())?.[1];
+    },
+    START_MS,
+  );
   return {
     ...server,
     url,

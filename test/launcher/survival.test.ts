@@ -1,30 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { checkOracles, startOracles } from '../helpers/faults.ts';
 import { ended, get, setup } from '../helpers/launcher.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
-import { serverPid, startServer, type TestServer } from '../helpers/server.ts';
+import { serverPid, startServer } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
-
-for (const [how, interrupt] of Object.entries({
-  'kills of the server': async (server: TestServer): Promise<unknown> =>
-    process.kill(await serverPid(server), 'SIGKILL'),
-  'upgrades by SIGHUP': async (server: TestServer) => server.child.kill('SIGHUP'),
-})) {
-  t.test(`under ${how} no byte is lost or doubled, no outcome is wrong, no script runs twice`, async (t) => {
-    const { server, folder, env } = await setup(t, { SHELLVISOR_MAX_PARALLEL: '6' });
-    const oracles = await startOracles(server, folder, 10, 2000, 6);
-    for (let round = 0; round < 3; round++) {
-      const before = await serverPid(server);
-      await interrupt(server);
-      await until('it is gone', () => !isAlive(before));
-      await get(server, oracles[0]?.uuid as string);
-    }
-    await checkOracles(t, server, env.DATABASE_URL, oracles);
-    t.same(await server.end(), { code: 0, signal: null });
-  });
-}
 
 t.test('a command that is followed again after a crash can be stopped, and a stop goes on over a crash', async (t) => {
   const { server, submit } = await setup(t, { SHELLVISOR_STOP_GRACE_MS: '1500' });
