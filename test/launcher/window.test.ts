@@ -49,11 +49,11 @@ t.test('a full window pauses the script and asks for an acknowledgement, which l
 t.test('many windows together are paused at the bound of memory', async (t) => {
   const pool = new WindowPool();
   const half = Buffer.alloc(WINDOW_BYTES / 2);
-  const windows = Array.from({ length: 200 }, () => open(pool));
+  const windows = Array.from({ length: 180 }, () => open(pool));
   const refused = windows.filter(({ window }) => !window.write('stdout', half));
   t.ok(refused.length > 0);
   t.ok(
-    windows.every(({ told }, i) => i > 140 || told.full > 0),
+    windows.every(({ told }, i) => i > 100 || told.full > 0),
     'all that hold something are asked',
   );
   for (const { window } of windows) pool.close(window);
