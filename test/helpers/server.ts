@@ -61,8 +61,11 @@ export function temporaryFolder(t: Scope): string {
 /** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
 export function launch(t: Scope, env: Record<string, string>, entry: Entry = 'launcher/main.ts'): ServerProcess {
   const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [file], { env: { PATH, HOME, PORT: '0', ...env }, stdio: 'pipe' });
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
+  const child = spawn(process.execPath, [file], {
+    env: { PATH, HOME, NODE_COMPILE_CACHE, PORT: '0', ...env },
+    stdio: 'pipe',
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
