@@ -8,7 +8,7 @@
  * - A script and its output stay until the server has forgotten it, which it does when all of it is committed.
  * - What happens is told to the server that is there; a new server is told again when it attaches.
  */
-import type { ProcessEnd, StopReason } from '../command.ts';
+import { MAX_TIMER_MS, type ProcessEnd, type StopReason } from '../command.ts';
 import type { ProcessSpec } from '../ports.ts';
 import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
 import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
@@ -28,6 +28,8 @@ interface Script {
   pid: number | null | undefined;
   stoppedBy: StopReason | null;
   ended: { end: ProcessEnd; durationMs: number | null } | undefined;
+  /** When it ended, by performance.now(). */
+  endedAt: number | undefined;
   ladder: NodeJS.Timeout | undefined;
   /** Whether the server that is there gets its events. */
   attached: boolean;
@@ -47,10 +49,10 @@ export class Scripts {
 
   /** What a new server has to know. */
   states(): ScriptState[] {
-    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt }]) => ({
+    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt, endedAt }]) => ({
       uuid,
       stoppedBy,
-      elapsedMs: performance.now() - startedAt,
+      elapsedMs: (endedAt ?? performance.now()) - startedAt,
     }));
   }
 
@@ -74,6 +76,7 @@ export class Scripts {
       pid: undefined,
       stoppedBy: null,
       ended: undefined,
+      endedAt: undefined,
       ladder: undefined,
       attached: true,
     };
@@ -84,6 +87,7 @@ export class Scripts {
     });
     void process.ended.then((ended) => {
       script.ended = ended;
+      script.endedAt = performance.now();
       clearTimeout(script.ladder);
       if (script.attached) this.#link.control({ type: 'ended', uuid, ...ended });
     });
@@ -109,14 +113,15 @@ export class Scripts {
 
   terminate(uuid: string, by: StopReason, graceMs: number): void {
     const script = this.#scripts.get(uuid);
-    if (script === undefined || script.stoppedBy !== null) return;
+    if (script === undefined || script.ended !== undefined || script.stoppedBy !== null) return;
     script.stoppedBy = by;
     script.process.terminate();
-    script.ladder = setTimeout(() => script.process.kill(), graceMs + LADDER_MARGIN_MS);
+    script.ladder = setTimeout(() => script.process.kill(), Math.min(graceMs + LADDER_MARGIN_MS, MAX_TIMER_MS));
   }
 
   kill(uuid: string): void {
-    this.#scripts.get(uuid)?.process.kill();
+    const script = this.#scripts.get(uuid);
+    if (script?.ended === undefined) script?.process.kill();
   }
 
   acknowledge(uuid: string, upTo: number): void {
@@ -129,7 +134,7 @@ export class Scripts {
     if (script === undefined) return;
     script.attached = false;
     // Without a reader for its output the script could wait for ever.
-    script.window.acknowledge(Number.POSITIVE_INFINITY);
+    script.window.discard();
     const drop = () => {
       this.#windows.close(script.window);
       this.#scripts.delete(uuid);
@@ -141,8 +146,8 @@ export class Scripts {
   /** Kills everything, and resolves when nothing lives. */
   async killAll(): Promise<void> {
     for (const { process, window } of this.#scripts.values()) {
-      // Nobody will, and without it a paused pipe is never read to its end.
-      window.acknowledge(Number.POSITIVE_INFINITY);
+      // Nobody acknowledges any more, and a paused pipe is never read to its end.
+      window.discard();
       process.kill();
     }
     await Promise.all([...this.#scripts.values()].map(({ process }) => process.ended));

@@ -54,9 +54,10 @@ export class ServerProcess implements ServerLink {
     const child = spawn(process.execPath, [this.#entry, `${LINK_FD}`], {
       stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     });
-    const socket = child.stdio[LINK_FD] as Duplex;
+    // Not there when the process could not be made for want of descriptors.
+    const socket = child.stdio?.[LINK_FD] as Duplex | undefined;
     this.#child = child;
-    this.#writer = new FrameWriter(socket);
+    this.#writer = socket && new FrameWriter(socket);
     this.#next = undefined;
     this.#greeted = false;
     const reader = new FrameReader<ToLauncher>((message) => {
@@ -65,14 +66,19 @@ export class ServerProcess implements ServerLink {
       if (message.type === 'ready') this.#wasReady = true;
       this.#handlers.onMessage(message);
     });
-    socket.on('data', (bytes: Buffer) => reader.push(bytes));
+    socket?.on('data', (bytes: Buffer) => reader.push(bytes));
     // A server that was killed leaves a broken pipe; its end is told below.
-    socket.on('error', () => {});
-    const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
-      child.once('exit', (code, signal) => resolve([code, signal])),
-    );
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    void Promise.all([exited, closed]).then(([[code, signal]]) => {
+    socket?.on('error', () => {});
+    const exited = new Promise<{ code: number | null; signal: string | null; problem?: string }>((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      // It could not be started: in the middle of an upgrade its program may not be there.
+      child.once('error', (error) => {
+        resolve({ code: null, signal: null, problem: error.message });
+        socket?.destroy();
+      });
+    });
+    const closed = socket && new Promise((resolve) => socket.once('close', resolve));
+    void Promise.all([exited, closed]).then(([{ code, signal, problem }]) => {
       this.#writer = undefined;
       this.#handlers.onGone();
       // One that did not come to the end of its shutdown has not stored what runs: the next one does.
@@ -80,7 +86,7 @@ export class ServerProcess implements ServerLink {
       if (isDone || !this.#wasReady) return this.#handlers.onEnd(code ?? 1);
       if (performance.now() - startedAt > STEADY_MS) this.#pause = BACK_OFF_MS[0];
       const pause = this.#ending ? 0 : this.#pause;
-      this.#handlers.log(`the server ended with ${signal ?? code}; starting it again in ${pause} ms`);
+      this.#handlers.log(`the server ended with ${problem ?? signal ?? code}; starting it again in ${pause} ms`);
       this.#next = setTimeout(() => this.start(), pause);
       this.#pause = Math.min(Math.max(this.#pause * 2, BACK_OFF_MS[0]), BACK_OFF_MS[1]);
     });

@@ -45,7 +45,7 @@ export class WindowPool {
 
   close(window: Window): void {
     this.#windows.delete(window);
-    window.acknowledge(Number.POSITIVE_INFINITY);
+    window.discard();
   }
 
   /** Called by the windows. */
@@ -68,6 +68,7 @@ export class Window implements OutputSink {
   /** All bytes that were ever written. */
   #end = 0;
   #paused = false;
+  #isDiscarded = false;
 
   constructor(pool: WindowPool, observer: WindowObserver) {
     this.#pool = pool;
@@ -75,6 +76,7 @@ export class Window implements OutputSink {
   }
 
   write(stream: Stream, bytes: Uint8Array): boolean {
+    if (this.#isDiscarded) return true;
     const piece = { stream, offset: this.#end, bytes };
     const pieces = this.#pieces.length;
     const last = this.#pieces.at(-1);
@@ -128,9 +130,16 @@ export class Window implements OutputSink {
     this.wake();
   }
 
+  /** Lets go of what is here and of all that comes: nobody wants it any more. */
+  discard(): void {
+    this.#isDiscarded = true;
+    this.acknowledge(Number.POSITIVE_INFINITY);
+    this.wake();
+  }
+
   /** Lets the script go on if it was paused and there is room again. */
   wake(): void {
-    if (!this.#paused || !this.#mayWrite()) return;
+    if (!this.#paused || !(this.#isDiscarded || this.#mayWrite())) return;
     this.#paused = false;
     this.onDrain();
   }

@@ -3,9 +3,11 @@
  * of the tree, whatever it forks or detaches, and kills all of them in one step (cgroup.kill, cgroups(7), Linux 5.14).
  */
 import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -14,6 +16,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readProcFile } from './mark.ts';
@@ -28,15 +31,12 @@ const PAUSE_MS = [2, 50] as const;
  * The groups of the commands of one process.
  *
  *   shellvisor/
- *     PID-START-NAMESPACE/     of one owner of scripts, named so that others can tell whether it still lives
- *       0, 1, 2 …              used again and again: to make and remove one takes longer than a short command has
- *     own/UUID                 of a command whose group must not be used again: its processes may stay
+ *     PID-START-NAMESPACE/UUID   of one owner of scripts, named so that others can tell whether it still lives
+ *     own/UUID                   of a command whose processes may outlive it, or that has limits
  */
 export class Cgroups {
   readonly #root: string;
-  readonly #pool: string;
-  readonly #free: Cgroup[] = [];
-  #made = 0;
+  readonly #ours: string;
   /** The controllers that the group of its own of a command can have; known once `prepare` was called. */
   controllers: readonly string[] = [];
   /** Groups that still had processes when their command ended. */
@@ -44,7 +44,7 @@ export class Cgroups {
 
   private constructor(root: string) {
     this.#root = root;
-    this.#pool = join(root, nameOfOwner('self'));
+    this.#ours = join(root, nameOfOwner('self'));
   }
 
   /** Finds the place for our groups; null where cgroup v2 is not there or not ours to write. */
@@ -64,13 +64,13 @@ export class Cgroups {
   }
 
   /** Makes them ready for commands. @returns whether a process can really enter one: that takes rights which show only then. */
-  prepare(bash: string): boolean {
+  async prepare(bash: string): Promise<boolean> {
     try {
-      mkdirSync(this.#pool, { recursive: true });
+      mkdirSync(this.#ours, { recursive: true });
       mkdirSync(join(this.#root, 'own'), { recursive: true });
       this.controllers = this.#handDown();
-      process.on('exit', () => remove(this.#pool));
-      const group = this.open();
+      process.on('exit', () => remove(this.#ours));
+      const group = await this.open(randomUUID(), false);
       const { status } = spawnSync(bash, ['-c', 'echo 0 > "$1/cgroup.procs"', bash, group.path], { stdio: 'ignore' });
       this.close(group);
       return status === 0;
@@ -98,30 +98,29 @@ export class Cgroups {
   }
 
   /**
-   * Takes a group for a command.
-   * @param uuid gives it a group of its own, that `get` finds, rather than one that others had before it.
+   * Makes the group of a command. None is used twice: a script may have changed it, by freezing it for example.
+   * @param apart whether it stays when we are gone, and can have limits; `get` finds it.
    * @throws when the kernel has no room for it.
    */
-  open(uuid?: string): Cgroup {
-    const free = uuid === undefined ? this.#free.pop() : undefined;
-    if (free !== undefined) return free;
-    const path = uuid === undefined ? join(this.#pool, `${this.#made++}`) : join(this.#root, 'own', uuid);
-    mkdirSync(path, { recursive: true });
+  async open(uuid: string, apart: boolean): Promise<Cgroup> {
+    const path = apart ? join(this.#root, 'own', uuid) : join(this.#ours, uuid);
+    // Not in our own thread: the kernel lets this wait for a process that is just entering another group.
+    await mkdir(path, { recursive: true });
     return new Cgroup(path);
   }
 
-  /** The group of its own of a command, if it has one. */
+  /** The group of a command that is apart, if there is one. */
   get(uuid: string): Cgroup | null {
     const group = new Cgroup(join(this.#root, 'own', uuid));
     return group.exists ? group : null;
   }
 
-  /** Takes a group back; one that still has processes, which may be so by wish, is tried again later. */
+  /** Removes a group; one that still has processes, which may be so by wish, is tried again later. */
   close(group: Cgroup): void {
     for (const each of [group, ...this.#busy.splice(0, 1)]) {
-      if (!each.isEmpty) this.#busy.push(each);
-      else if (!each.hasGroupsBelow && each.path.startsWith(this.#pool)) this.#free.push(each);
-      else remove(each.path);
+      rmdir(each.path).catch(() => {
+        if (!remove(each.path)) this.#busy.push(each);
+      });
     }
   }
 
@@ -174,12 +173,17 @@ export class Cgroup {
   }
 
   get exists(): boolean {
-    return this.#read('cgroup.events') !== null;
+    return existsSync(this.path);
   }
 
   /** Whether nothing lives in it or in the groups below it; zombies don't count. */
   get isEmpty(): boolean {
-    return !/^populated 1$/m.test(this.#read('cgroup.events') ?? '');
+    try {
+      return !/^populated 1$/m.test(this.#read('cgroup.events') ?? '');
+    } catch {
+      // Out of descriptors or memory: not having seen anything says nothing.
+      return false;
+    }
   }
 
   /** Writes to its files, such as `pids.max`. */
@@ -190,11 +194,6 @@ export class Cgroup {
   /** The ids of its processes, without those in groups below it. */
   get pids(): number[] {
     return (this.#read('cgroup.procs') ?? '').split('\n').filter(Boolean).map(Number);
-  }
-
-  /** Whether the script has made groups in it: each adds a link to the folder. */
-  get hasGroupsBelow(): boolean {
-    return statSync(this.path).nlink > 2;
   }
 
   /** Waits until nothing lives in it; while `hard()` is true it also kills. */
@@ -209,8 +208,8 @@ export class Cgroup {
   kill(): void {
     try {
       writeFileSync(join(this.path, 'cgroup.kill'), '1');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    } catch {
+      // It is gone, or we are out of descriptors: then it does not count as empty, and is killed at the next look.
     }
   }
 

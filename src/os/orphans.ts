@@ -3,7 +3,7 @@
  * none can get away from us by a double fork: whoever lives of a tree whose bash has ended descends from a child of ours,
  * and until we reap it a child of ours keeps its process id, so that no signal meets somebody else.
  *
- * Adopted children show in the main thread's list of children; those that we spawn belong to worker threads
+ * Adopted children show in the main thread's list of children; those that posix_spawn makes belong to worker threads
  * (`spawn.ts`) and don't.
  */
 import { openSync, readSync } from 'node:fs';
@@ -55,19 +55,28 @@ export async function adoptOrphans(isOwnChild: (pid: number) => boolean): Promis
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
-      for (const pid of children()) if (!isOwnChild(pid)) reap(pid);
+      try {
+        for (const pid of children()) if (!isOwnChild(pid)) reap(pid);
+      } catch {
+        // Out of descriptors or memory; the next one that ends brings us back.
+      }
     });
   });
 
   return {
     has(mark) {
-      for (let look = 0; look < LOOKS; look++) {
-        const found = adopted(mark);
-        // One that forks itself away leaves a zombie behind that only we can remove: a list without any is conclusive.
-        if (found.length === 0) return false;
-        if (found.some((pid) => !reap(pid))) return true;
+      try {
+        for (let look = 0; look < LOOKS; look++) {
+          const found = adopted(mark);
+          // One that forks itself away leaves a zombie that only we can remove: a list without any is conclusive.
+          if (found.length === 0) return false;
+          if (found.some((pid) => !reap(pid))) return true;
+        }
+        return true;
+      } catch {
+        // Out of descriptors or memory: not having seen anything says nothing.
+        return true;
       }
-      return true;
     },
     hunt(mark) {
       const killed = new Set<number>();

@@ -33,6 +33,8 @@ export interface ProcessTreesOptions {
   bash: string;
   /** Whether control groups are used where they can be. */
   cgroups: boolean;
+  /** Whether orphans are adopted; not where libuv waits for bash, which it would miss if we reaped it. */
+  adopt: boolean;
   /** Tells the children that somebody else in this process started and will reap. */
   isOwnChild: (pid: number) => boolean;
 }
@@ -59,9 +61,9 @@ export class ProcessTrees {
 
   static async create(options: ProcessTreesOptions): Promise<ProcessTrees> {
     const found = options.cgroups ? Cgroups.find() : null;
-    const cgroups = found?.prepare(options.bash) ? found : null;
+    const cgroups = (await found?.prepare(options.bash)) ? found : null;
     await cgroups?.killAbandoned();
-    return new ProcessTrees(await adoptOrphans(options.isOwnChild), cgroups);
+    return new ProcessTrees(options.adopt ? await adoptOrphans(options.isOwnChild) : null, cgroups);
   }
 
   /**
@@ -70,11 +72,17 @@ export class ProcessTrees {
    * @param limits of its control group: what is written to which of its files.
    * @throws when its control group can't be made.
    */
-  open(uuid: string, mayStay: boolean, limits: Record<string, string> = {}): ProcessTree {
-    const isPlain = !mayStay && Object.keys(limits).length === 0;
-    const cgroup = this.#cgroups?.open(isPlain ? undefined : uuid) ?? null;
-    cgroup?.limit(limits);
-    return new ProcessTree(uuid, this.#orphans, this.#cgroups, cgroup);
+  async open(uuid: string, mayStay: boolean, limits: Record<string, string> = {}): Promise<ProcessTree> {
+    const apart = mayStay || Object.keys(limits).length > 0;
+    const cgroup = (await this.#cgroups?.open(uuid, apart)) ?? null;
+    const tree = new ProcessTree(uuid, this.#orphans, this.#cgroups, cgroup);
+    try {
+      cgroup?.limit(limits);
+      return tree;
+    } catch (error) {
+      tree.close();
+      throw error;
+    }
   }
 }
 
@@ -85,7 +93,8 @@ export class ProcessTree {
   readonly #id: TreeId;
   readonly #orphans: Orphans | null;
   readonly #cgroups: Cgroups | null;
-  readonly #cgroup: Cgroup | null;
+  /** Null once it is closed: another command's may be where it was. */
+  #cgroup: Cgroup | null;
 
   constructor(uuid: string, orphans: Orphans | null, cgroups: Cgroups | null, cgroup: Cgroup | null) {
     this.#id = { mark: markOf(uuid) };
@@ -99,7 +108,7 @@ export class ProcessTree {
   }
 
   /** Names the bash that leads it, for as long as we have not reaped it. */
-  set leader(pid: number) {
+  set leader(pid: number | undefined) {
     this.#id.leader = pid;
   }
 
@@ -126,8 +135,8 @@ export class ProcessTree {
 
   /** Whether nothing of it lives besides the zombie of bash; false where that takes a look at /proc. */
   get isEmpty(): boolean {
-    if (this.#cgroup !== null) return this.#cgroup.isEmpty;
-    return this.#orphans !== null && !this.#orphans.has(this.#id.mark);
+    if (this.#cgroup === null && this.#orphans === null) return false;
+    return (this.#cgroup?.isEmpty ?? true) && !this.#orphans?.has(this.#id.mark);
   }
 
   /**
@@ -135,14 +144,16 @@ export class ProcessTree {
    * Call it when bash has ended.
    */
   async untilEmpty(hard: () => boolean): Promise<void> {
-    if (this.#cgroup === null) await sweep(this.#id, hard, this.#orphans);
-    else await this.#cgroup.untilEmpty(hard);
+    await this.#cgroup?.untilEmpty(hard);
+    // Who may write control groups may leave its own as well.
+    if (!this.isEmpty) await sweep(this.#id, hard, this.#orphans);
   }
 
   /** To be called when bash is about to be reaped. */
   close(): void {
     this.#id.leader = undefined;
     if (this.#cgroup !== null) this.#cgroups?.close(this.#cgroup);
+    this.#cgroup = null;
   }
 
   #signalGroup(name: NodeJS.Signals): void {
@@ -175,9 +186,9 @@ async function sweep(tree: TreeId, hard: () => boolean, orphans: Orphans | null)
   let hunted = 0;
   let pause: number = PAUSE_MS[0];
   for (let emptyLooks = 0; emptyLooks < EMPTY_LOOKS; ) {
-    if (hard()) hunted += orphans?.hunt(tree.mark) ?? 0;
     let table: ProcessTable;
     try {
+      if (hard()) hunted += orphans?.hunt(tree.mark) ?? 0;
       table = await lookAtProcesses();
     } catch {
       // Out of descriptors or memory: not having seen anything says nothing. It passes, or an operator has to help.

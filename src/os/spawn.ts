@@ -23,6 +23,8 @@ export interface Child {
   readonly stderr: Readable;
   /** Resolves when the child ended. It may stay a zombie until `reap`. */
   readonly exited: Promise<WaitStatus>;
+  /** Whether it stays a zombie until `reap`, so that its process id can't become another's. */
+  readonly isHeld: boolean;
   /** Gives the process id back to the system. Call it once, after `exited` and the last signal to the group. */
   reap(): void;
 }
@@ -61,6 +63,9 @@ const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x01000000;
 const CLD_EXITED = 1;
+
+/** Most spawns at once: libuv has four threads for them, and koffi refuses more calls than 256. */
+const MOST_AT_ONCE = 16;
 
 /** How often to look for ended children besides at each SIGCHLD, in ms. */
 const LOOK_MS = 1000;
@@ -152,6 +157,8 @@ async function posixSpawner(): Promise<Spawner> {
   let scheduled = false;
   process.on('SIGCHLD', lookSoon);
 
+  const slots = new Slots(MOST_AT_ONCE);
+
   function pipe(): [read: number, write: number] {
     const fds = new Int32Array(2);
     if (pipe2(fds, O_CLOEXEC) !== 0) throw systemError('pipe', koffi.errno());
@@ -161,6 +168,7 @@ async function posixSpawner(): Promise<Spawner> {
   return {
     kind: 'posix_spawn',
     async spawn(file, args, { cwd, env }) {
+      await slots.take();
       const open: number[] = [];
       // Larger than any libc's posix_spawn_file_actions_t (80 bytes in glibc).
       const actions = Buffer.alloc(256);
@@ -188,14 +196,37 @@ async function posixSpawner(): Promise<Spawner> {
           stdout: new Socket({ fd: out, readable: true, writable: false }),
           stderr: new Socket({ fd: err, readable: true, writable: false }),
           exited: untilExit(pid),
+          isHeld: true,
           reap: () => waitid(P_PID, pid, info, WEXITED | WNOHANG),
         };
       } finally {
+        slots.giveBack();
         destroyActions(actions);
         for (const fd of open) close(fd);
       }
     },
   };
+}
+
+/** Lets so many do something at once; the others wait in line. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  giveBack(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
 }
 
 function optional<T>(load: () => T): T | undefined {
@@ -220,6 +251,13 @@ export const spawnerByChildProcess: Spawner = {
       child.once('spawn', resolve);
       child.once('error', reject);
     });
-    return { pid: child.pid as number, stdout: child.stdout, stderr: child.stderr, exited, reap: () => {} };
+    return {
+      pid: child.pid as number,
+      stdout: child.stdout,
+      stderr: child.stderr,
+      exited,
+      isHeld: false,
+      reap: () => {},
+    };
   },
 };

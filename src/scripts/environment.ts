@@ -1,6 +1,8 @@
-/** The clean environment of scripts: an allow-list, so that no secret of the server ever reaches them. */
+/**
+ * The clean environment of scripts: an allow-list, so that no secret of the server is handed to them. (A script that looks
+ * for one runs as the server's user all the same, and may read what that user may.)
+ */
 import { homedir } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { UUID_VARIABLE } from '../os/mark.ts';
 
 const ALLOWED = /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/;
@@ -15,16 +17,17 @@ export function cleanEnvironment(env: Record<string, string | undefined>): Recor
   return clean;
 }
 
-/** What bash sources before a script: see there. It removes from the environment what only it needs. */
-const PROLOGUE = fileURLToPath(new URL('prologue.bash', import.meta.url));
-
-/** The environment of one command: what all share, its uuid, and what its bash needs before its script. */
+/**
+ * The environment of one command: what all share, its uuid, and what its bash needs before its script.
+ * @param prologue what bash sources first: `prologue.bash`. It removes from the environment what only it needs.
+ */
 export function commandEnvironment(
   clean: Record<string, string>,
   uuid: string,
+  prologue: string,
   forPrologue: Record<string, string>,
 ): Record<string, string> {
-  return { ...clean, [UUID_VARIABLE]: uuid, ...forPrologue, BASH_ENV: PROLOGUE };
+  return { ...clean, [UUID_VARIABLE]: uuid, ...forPrologue, BASH_ENV: prologue };
 }
 
 /** npm puts its own folders in front of PATH; a script's `node` shall be the machine's, not ours. */

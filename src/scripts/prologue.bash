@@ -10,9 +10,7 @@ if [[ -n $SHELLVISOR_CGROUP ]] && ! { echo 0 >"$SHELLVISOR_CGROUP/cgroup.procs";
 fi
 
 # Limits that its control group can't have; see src/scripts/limits.ts.
-if [[ -n $SHELLVISOR_MEMORY_KIB ]] && ! ulimit -v "$SHELLVISOR_MEMORY_KIB" ||
-  [[ -n $SHELLVISOR_PROCESSES ]] && ! ulimit -u "$SHELLVISOR_PROCESSES"; then
-  exit 126
-fi
+if [[ -n $SHELLVISOR_MEMORY_KIB ]] && ! ulimit -v "$SHELLVISOR_MEMORY_KIB"; then exit 126; fi
+if [[ -n $SHELLVISOR_PROCESSES ]] && ! ulimit -u "$SHELLVISOR_PROCESSES"; then exit 126; fi
 
 unset BASH_ENV SHELLVISOR_MARK SHELLVISOR_CGROUP SHELLVISOR_MEMORY_KIB SHELLVISOR_PROCESSES

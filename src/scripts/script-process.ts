@@ -10,7 +10,7 @@
  * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait.
  * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -32,6 +32,8 @@ export interface ScriptSetup {
   spawner: Spawner;
   trees: ProcessTrees;
   limits: LimitMeans;
+  /** What bash sources before each script: where it is, and what must be in it. */
+  prologue: { file: string; text: string };
   /** Absolute path of bash. */
   bash: string;
   /** The clean environment. */
@@ -90,7 +92,7 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
-    const { spawner, trees, limits, bash, workDir, env } = this.#setup;
+    const { spawner, trees, limits, prologue, bash, workDir, env } = this.#setup;
     const { uuid, options } = this.#spec;
     let child: Child | undefined;
     let startedAt = 0;
@@ -98,8 +100,8 @@ export class ScriptProcess implements RunningProcess {
       await this.#writeFile();
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
       const { prefix, environment, group } = limitedStart(options, limits);
-      this.#tree = trees.open(uuid, options.keepBackground === true, group);
-      const commandEnv = commandEnvironment(env, uuid, { ...this.#tree.environment, ...environment });
+      this.#tree = await trees.open(uuid, options.keepBackground === true, group);
+      const commandEnv = commandEnvironment(env, uuid, prologue.file, { ...this.#tree.environment, ...environment });
       const [program = bash, ...args] = [...prefix, bash, this.#file];
       startedAt = performance.now();
       child = await spawner.spawn(program, args, { cwd: workDir, env: commandEnv });
@@ -114,9 +116,12 @@ export class ScriptProcess implements RunningProcess {
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */
   async #writeFile(): Promise<void> {
-    const { scriptsDir, workDir } = this.#setup;
+    const { scriptsDir, workDir, prologue } = this.#setup;
     // A script may have removed the folders; the next one shall not suffer for it.
     for (const folder of [scriptsDir, workDir]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Without it bash would run the script outside of its process tree and without its limits, and not say a word. So it
+    // is a file of our own, which no upgrade replaces under a launcher that lives.
+    if (!existsSync(prologue.file)) writeFileSync(prologue.file, prologue.text, { mode: 0o600 });
     await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
   }
 
@@ -127,6 +132,7 @@ export class ScriptProcess implements RunningProcess {
     else if (this.#wanted === 'terminate') tree.terminate();
     const pipes = new PipePair(child, this.#output);
     const status = await child.exited;
+    if (!child.isHeld) tree.leader = undefined;
     await this.#settle(tree, pipes);
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
     tree.close();

@@ -1,5 +1,5 @@
 /** What all scripts of one owner share: found and made once, before the first of them runs. */
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
@@ -27,10 +27,12 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const bash = findProgram('bash', env.PATH as string);
   if (bash === undefined)
     throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
-  const trees = await ProcessTrees.create({ ...options, bash });
+  const spawner = await createSpawner();
+  const trees = await ProcessTrees.create({ ...options, bash, adopt: spawner.kind === 'posix_spawn' });
   return {
-    spawner: await createSpawner(),
+    spawner,
     trees,
+    prologue: writePrologue(options.dataDir),
     limits: {
       nice: findProgram('nice', env.PATH as string),
       controllers: trees.controllers,
@@ -51,6 +53,14 @@ export async function killLeftovers(dataDir: string, uuids: readonly string[]): 
   const killed = await killTrees(uuids);
   await Promise.all(uuids.map((uuid) => rm(scriptFile(scriptsFolder(dataDir), uuid), { force: true })));
   return killed;
+}
+
+/** Into the data folder, where no upgrade of the program replaces it while scripts are being started. */
+function writePrologue(dataDir: string): ScriptSetup['prologue'] {
+  const file = join(dataDir, 'prologue.bash');
+  const text = readFileSync(new URL('prologue.bash', import.meta.url), 'utf8');
+  writeFileSync(file, text, { mode: 0o600 });
+  return { file, text };
 }
 
 function scriptsFolder(dataDir: string): string {

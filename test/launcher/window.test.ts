@@ -60,6 +60,17 @@ t.test('many windows together are paused at the bound of memory', async (t) => {
   t.ok(refused.every(({ told }) => told.drained > 0));
 });
 
+t.test('a window that nobody reads any more takes all, and keeps nothing', async (t) => {
+  const pool = new WindowPool();
+  const { window, told } = open(pool);
+  while (window.write('stdout', Buffer.alloc(100_000)));
+  window.discard();
+  t.same([told.drained, window.isPaused], [1, false]);
+  for (let i = 0; i < 1000; i++) if (!window.write('stdout', Buffer.alloc(1_000_000))) t.fail('the script waits');
+  t.same([...window.from(0)], []);
+  t.ok(pool.hasRoom);
+});
+
 t.test('single bytes that alternate between the streams do not fill the memory', async (t) => {
   const { window } = open();
   let count = 0;

@@ -21,6 +21,11 @@ t.test('the better spawner is used where it works', async (t) => {
 
 for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
   t.test(`by ${spawner.kind}`, async (t) => {
+    t.test('hundreds of children may be started at once', async (t) => {
+      const ends = await Promise.all(Array.from({ length: 300 }, () => run(spawner, 'exit 7')));
+      t.ok(ends.every(({ status }) => status.exitCode === 7));
+    });
+
     t.test('a child prints to two streams and exits with a code', async (t) => {
       const { stdout, stderr, status } = await run(spawner, 'echo out; echo err >&2; exit 7');
       t.same([stdout, stderr, status], ['out\n', 'err\n', { exitCode: 7, signal: null }]);

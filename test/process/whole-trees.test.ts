@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunOptions } from '../../src/command.ts';
 import { Cgroups } from '../../src/os/cgroups.ts';
@@ -143,25 +143,38 @@ for (const cgroups of [true, false]) {
         'a control group that a script has for itself is removed with it, those that it made in it included',
         async (t) => {
           const uuid = randomUUID();
-          const path = Cgroups.find()?.open(uuid).path as string;
+          const path = (await Cgroups.find()?.open(uuid, true))?.path as string;
           const script = `cat ${path}/cgroup.procs; mkdir -p ${path}/one/two; echo $$`;
           const { running, sink } = start(t, script, { uuid, keepBackground: true });
           await running.ended;
           const lines = sink.text().trim().split('\n');
           t.ok(lines.slice(0, -1).includes(lines.at(-1) as string), 'bash was in its group');
-          t.notOk(existsSync(path));
+          await until('it is removed', () => !existsSync(path));
         },
       );
 
       t.test("a group that is limited is one command's alone, and has what it is limited by", async (t) => {
         const cgroups = Cgroups.find() as Cgroups;
-        t.ok(cgroups.prepare('/bin/bash'));
-        const group = cgroups.open(randomUUID());
+        t.ok(await cgroups.prepare('/bin/bash'));
+        const group = await cgroups.open(randomUUID(), true);
         group.limit({ 'cgroup.max.descendants': '3' });
         t.equal(readFileSync(join(group.path, 'cgroup.max.descendants'), 'utf8'), '3\n');
         for (const name of cgroups.controllers) t.ok(existsSync(join(group.path, `${name}.max`)), name);
         cgroups.close(group);
-        t.notOk(existsSync(group.path));
+        await until('it is removed', () => !existsSync(group.path));
+      });
+
+      t.test('a process that leaves its control group as well does not live on', async (t) => {
+        const cgroups = Cgroups.find() as Cgroups;
+        const above = dirname(dirname(dirname((await cgroups.open(randomUUID(), true)).path)));
+        const seconds = uniqueSeconds();
+        const leave = `setsid sh -c 'echo $$ >${above}/cgroup.procs; exec sleep ${seconds}' & wait`;
+        const { running } = start(t, leave);
+        await until('it has left', () => processesWith(`sleep\0${seconds}`).length > 0);
+        running.terminate('stop', 60_000);
+        running.kill();
+        await running.ended;
+        t.same(processesWith(seconds), []);
       });
     }
   });
