@@ -77,6 +77,8 @@ export class OutputBuffer implements CommandOutput {
   }
 
   write(stream: Stream, bytes: Uint8Array, offset = this.totalBytes): boolean {
+    // The server before this one has let go of what lies between.
+    if (offset > this.totalBytes) this.#droppedUpTo = offset;
     this.totalBytes = offset;
     const before = this.pendingMemory;
     const ofHead = this.#limit.headBytes - offset;
@@ -109,7 +111,8 @@ export class OutputBuffer implements CommandOutput {
 
   /** What of that which was ever taken belongs neither to the head nor to the tail; null when all of it does. */
   get cut(): Cut | null {
-    const upTo = this.#takenUpTo - this.#limit.tailBytes;
+    // What was let go is never tail again. Rows before it would leave a second gap in what is stored.
+    const upTo = Math.max(this.#takenUpTo - this.#limit.tailBytes, this.#droppedUpTo);
     const from = this.#limit.headBytes;
     return upTo > from ? { uuid: this.uuid, from, upTo } : null;
   }
@@ -208,7 +211,7 @@ export class OutputBuffer implements CommandOutput {
     }
     this.#pieces.splice(first, gone);
     this.pendingMemory -= gone * PIECE_BYTES;
-    this.#droppedUpTo = upTo;
+    this.#droppedUpTo = Math.max(this.#droppedUpTo, upTo);
   }
 
   /** Whether a piece goes on in the row of a stream that ends here; no row goes from the head into the tail. */
