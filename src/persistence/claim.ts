@@ -76,18 +76,19 @@ export class Claim {
   }
 
   /**
-   * Whether somebody waits for the lock of another server that we hold: that server then lives, and only its connection
-   * was lost, in a restart of PostgreSQL for example.
+   * Whether the lock of another server that we took is still ours, and who waits for it. It is lost with our connection.
+   * Where somebody waits for it that server lives, and only its connection was lost, in a restart of PostgreSQL for
+   * example.
    */
-  async isWanted(owner: number): Promise<boolean> {
+  async lookAtLock(owner: number): Promise<{ isHeld: boolean; isWanted: boolean }> {
     const [row] = await this.#query(
-      `SELECT EXISTS (
-         SELECT FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
-         WHERE locktype = 'advisory' AND classid = $1 AND objid = $2 AND NOT granted
-       ) AS wanted`,
+      `SELECT coalesce(bool_or(granted AND pid = pg_backend_pid()), false) AS held,
+         coalesce(bool_or(NOT granted), false) AS wanted
+       FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2`,
       [LOCK_SPACE, owner],
     );
-    return row?.wanted === true;
+    return { isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
   /** Ends what a server that is gone may still have under way in PostgreSQL. */

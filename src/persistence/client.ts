@@ -1,6 +1,7 @@
 /** Single connections, beside the pool, that a PostgreSQL which never answers can't hold up for ever. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { namedUrl } from './fence.ts';
 import { CONNECT_MS } from './pool.ts';
 
 /** How long a connection may take to end, in ms. */
@@ -9,8 +10,7 @@ const END_MS = 500;
 /** A connection to be made. After a statement that took longer than `statementMs` it can only be ended. */
 export function createClient(databaseUrl: string, name: string, statementMs: number): Client {
   const client = new Client({
-    connectionString: databaseUrl,
-    application_name: name,
+    connectionString: namedUrl(databaseUrl, name),
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: statementMs,

@@ -9,23 +9,42 @@ export const journalName = (owner: number) => `shellvisor journal ${owner}`;
 /** How the session that holds this owner's lock is named. */
 export const claimName = (owner: number) => `shellvisor claim ${owner}`;
 
+/** The URL under which a session has this name, whatever name the database's own URL gives. */
+export function namedUrl(databaseUrl: string, name: string): string {
+  const url = new URL(databaseUrl);
+  url.searchParams.set('application_name', name);
+  return url.href;
+}
+
+/** An earlier session has not ended yet; it may take a moment longer. */
+export class SessionLingers extends Error {
+  constructor(name: string) {
+    super(`an earlier session named "${name}" has not ended yet`);
+  }
+}
+
 type Query = (text: string, values: unknown[]) => Promise<{ readonly rows: readonly unknown[] }>;
 
 /** How often we look whether they have ended, and how long a pause lies between, in ms. */
 const LOOKS = 40;
 const PAUSE_MS = 25;
 
-/** Ends all other sessions of this name, and resolves when they are gone. @throws Error when one does not end. */
+/** Ends all other sessions of this name, and resolves when they are gone. @throws SessionLingers when one does not end. */
 export async function endSessions(query: Query, name: string): Promise<void> {
+  // A role that the URL asks for may neither see nor end the sessions of the user who logs in, which ours all are.
+  await query('SET ROLE NONE', []);
   for (let look = 0; look < LOOKS; look++) {
     const { rows } = await query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE application_name = $1 AND datname = current_database() AND usename = current_user
+       WHERE application_name = $1 AND datname = current_database() AND usename = session_user
          AND pid <> pg_backend_pid()`,
       [name],
     );
-    if (rows.length === 0) return;
+    if (rows.length === 0) {
+      await query('RESET ROLE', []);
+      return;
+    }
     await delay(PAUSE_MS);
   }
-  throw new Error(`an earlier session named "${name}" has not ended yet`);
+  throw new SessionLingers(name);
 }

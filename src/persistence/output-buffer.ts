@@ -16,7 +16,11 @@ export const WINDOW_BYTES = 1024 * 1024;
 /** What a piece costs besides its bytes, about: scripts that alternate between their streams make many small ones. */
 const PIECE_BYTES = 200;
 
-/** Smaller chunks are copied together: a script that prints single bytes must not cost an object for each. */
+/**
+ * Chunks of less than a quarter of this are copied together: a script that prints single bytes must not cost an object
+ * for each. A block doubles, from the first size to the second, as it fills.
+ */
+const FIRST_BLOCK_BYTES = 1024;
 const BLOCK_BYTES = 16 * 1024;
 
 /** What is not kept is let go in steps of about this size: each of them is told to the launcher. */
@@ -27,6 +31,8 @@ interface Piece {
   /** Place of its first byte in the whole output. */
   offset: number;
   bytes: Uint8Array;
+  /** What it holds, in bytes: a block that is not full, or partly let go, is held as a whole. */
+  memory: number;
 }
 
 /** Tells the journal what changed. */
@@ -77,6 +83,8 @@ export class OutputBuffer implements CommandOutput {
   }
 
   write(stream: Stream, bytes: Uint8Array, offset = this.totalBytes): boolean {
+    // The server before this one has let go of what lies between.
+    if (offset > this.totalBytes) this.#droppedUpTo = offset;
     this.totalBytes = offset;
     const before = this.pendingMemory;
     const ofHead = this.#limit.headBytes - offset;
@@ -109,7 +117,8 @@ export class OutputBuffer implements CommandOutput {
 
   /** What of that which was ever taken belongs neither to the head nor to the tail; null when all of it does. */
   get cut(): Cut | null {
-    const upTo = this.#takenUpTo - this.#limit.tailBytes;
+    // What was let go is never tail again. Rows before it would leave a second gap in what is stored.
+    const upTo = Math.max(this.#takenUpTo - this.#limit.tailBytes, this.#droppedUpTo);
     const from = this.#limit.headBytes;
     return upTo > from ? { uuid: this.uuid, from, upTo } : null;
   }
@@ -120,6 +129,7 @@ export class OutputBuffer implements CommandOutput {
     this.#drop();
     const rows: OutputRow[] = [];
     let taken = 0;
+    let memory = 0;
     let count = 0;
     while (count < this.#pieces.length && taken < maxBytes && rows.length < maxRows) {
       // Neighbours of one stream become one row.
@@ -127,10 +137,11 @@ export class OutputBuffer implements CommandOutput {
       const parts: Uint8Array[] = [];
       let end = offset;
       do {
-        const { bytes } = this.#pieces[count++] as Piece;
-        parts.push(bytes);
-        end += bytes.length;
-        taken += bytes.length;
+        const piece = this.#pieces[count++] as Piece;
+        parts.push(piece.bytes);
+        end += piece.bytes.length;
+        taken += piece.bytes.length;
+        memory += piece.memory;
       } while (taken < maxBytes && this.#continues(this.#pieces[count], stream, end));
       rows.push({
         uuid: this.uuid,
@@ -143,7 +154,7 @@ export class OutputBuffer implements CommandOutput {
     this.#pieces = count === this.#pieces.length ? [] : this.#pieces.slice(count);
     this.#block = null;
     this.pendingBytes -= taken;
-    this.pendingMemory -= taken + count * PIECE_BYTES;
+    this.pendingMemory -= memory;
     this.inFlightMemory += pending - this.pendingMemory;
     return rows;
   }
@@ -197,49 +208,68 @@ export class OutputBuffer implements CommandOutput {
       const length = Math.min(upTo - piece.offset, piece.bytes.length);
       if (length <= 0) break;
       this.pendingBytes -= length;
-      this.pendingMemory -= length;
       if (length < piece.bytes.length) {
         piece.bytes = piece.bytes.subarray(length);
         piece.offset += length;
         this.#block = null;
         break;
       }
+      this.pendingMemory -= piece.memory;
       gone++;
     }
     this.#pieces.splice(first, gone);
-    this.pendingMemory -= gone * PIECE_BYTES;
-    this.#droppedUpTo = upTo;
+    this.#droppedUpTo = Math.max(this.#droppedUpTo, upTo);
   }
 
   /** Whether a piece goes on in the row of a stream that ends here; no row goes from the head into the tail. */
-  #continues(piece: Piece | undefined, stream: Stream, end: number): piece is Piece {
+  #continues(piece: Pick<Piece, 'stream' | 'offset'> | undefined, stream: Stream, end: number): boolean {
     return piece?.stream === stream && piece.offset === end && end !== this.#limit.headBytes;
   }
 
   #add(stream: Stream, bytes: Uint8Array): void {
     const offset = this.totalBytes;
-    const pieces = this.#pieces.length;
     const last = this.#pieces.at(-1);
-    const next = last !== undefined && this.#continues({ stream, offset, bytes }, last.stream, endOf(last));
     if (bytes.length >= BLOCK_BYTES / 4) {
       this.#block = null;
-      this.#pieces.push({ stream, offset, bytes });
-    } else if (this.#block !== null && next && last.bytes.length + bytes.length <= BLOCK_BYTES) {
-      this.#block.set(bytes, last.bytes.length);
-      last.bytes = this.#block.subarray(0, last.bytes.length + bytes.length);
+      this.#push({ stream, offset, bytes, memory: bytes.length + PIECE_BYTES });
+    } else if (
+      this.#block !== null &&
+      last !== undefined &&
+      this.#continues({ stream, offset }, last.stream, endOf(last)) &&
+      last.bytes.length + bytes.length <= BLOCK_BYTES
+    ) {
+      this.#append(this.#block, last, bytes);
     } else {
-      this.#pieces.push({ stream, offset, bytes });
-      this.#block = null;
-      if (next) {
-        // The second small chunk of a stream in a row: there will be more.
-        this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-        this.#block.set(bytes);
-        (this.#pieces.at(-1) as Piece).bytes = this.#block.subarray(0, bytes.length);
-      }
+      // A copy: a single byte must not hold all that was read together with it.
+      this.#block = Buffer.allocUnsafeSlow(bytes.length);
+      this.#block.set(bytes);
+      this.#push({ stream, offset, bytes: this.#block, memory: bytes.length + PIECE_BYTES });
     }
     this.totalBytes += bytes.length;
     this.pendingBytes += bytes.length;
-    this.pendingMemory += bytes.length + (this.#pieces.length - pieces) * PIECE_BYTES;
+  }
+
+  #push(piece: Piece): void {
+    this.#pieces.push(piece);
+    this.pendingMemory += piece.memory;
+  }
+
+  /** Adds to the last piece, the used part of the block; a block that is full gives way to a larger one. */
+  #append(block: Buffer, last: Piece, bytes: Uint8Array): void {
+    const used = last.bytes.length;
+    const length = used + bytes.length;
+    let roomy = block;
+    if (length > block.length) {
+      let size = FIRST_BLOCK_BYTES;
+      while (size < length) size *= 2;
+      roomy = Buffer.allocUnsafeSlow(size);
+      roomy.set(last.bytes);
+      last.memory += size - block.length;
+      this.pendingMemory += size - block.length;
+    }
+    roomy.set(bytes, used);
+    last.bytes = roomy.subarray(0, length);
+    this.#block = roomy;
   }
 }
 

@@ -18,7 +18,7 @@ import {
   SchemaValidationError,
 } from 'slonik';
 import { within } from '../deadline.ts';
-import { endSessions } from './fence.ts';
+import { endSessions, namedUrl, SessionLingers } from './fence.ts';
 
 /** How long connecting may take, in ms. */
 export const CONNECT_MS = 5000;
@@ -96,9 +96,8 @@ export interface PoolOptions {
 /** Opens a pool and its first connection. @throws when the database can't be reached. */
 export async function openPool(databaseUrl: string, options: PoolOptions): Promise<DatabasePool> {
   const { exclusiveName } = options;
-  const url = new URL(databaseUrl);
-  if (exclusiveName !== undefined) url.searchParams.set('application_name', exclusiveName);
-  const opening = createPool(url.href, {
+  const url = exclusiveName === undefined ? databaseUrl : namedUrl(databaseUrl, exclusiveName);
+  const opening = createPool(url, {
     maxPoolSize: options.maxPoolSize,
     idleTimeout: 60_000,
     connectionTimeout: CONNECT_MS,
@@ -203,7 +202,9 @@ const PASSING_MESSAGE = /^(timeout expired|Query read timeout|Connection termina
 
 /** Whether a server that can't start for this error had better wait for the database. */
 export function mayPass(error: unknown): boolean {
-  if (error instanceof StatementTimeout) return true;
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof StatementTimeout || at instanceof SessionLingers) return true;
+  }
   const code = codeOf(error);
   return code === '' ? PASSING_MESSAGE.test(deepest(error).message) : PASSING.test(code);
 }

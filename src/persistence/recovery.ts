@@ -68,7 +68,10 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
   let lost = 0;
   let killed = 0;
   for (const owner of await takeLocks(pool, claim)) {
-    if (!(await claim.isWanted(owner))) {
+    const { isHeld, isWanted } = await claim.lookAtLock(owner);
+    // Our connection was lost meanwhile, and with it the lock: its server may have it again.
+    if (!isHeld) continue;
+    if (!isWanted) {
       await claim.endWriters(owner);
       const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
       // Killed first: once `lost` shows, nothing of the command lives.

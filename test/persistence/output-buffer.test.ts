@@ -102,3 +102,27 @@ t.test(
     t.ok(pieces < 10_000, `${pieces} pieces`);
   },
 );
+
+t.test('scripts that alternate every other byte hold about the memory that is counted', async (t) => {
+  const byte = Buffer.from('x');
+  const before = process.memoryUsage().arrayBuffers;
+  const buffers = Array.from({ length: 10 }, () => {
+    const buffer = new OutputBuffer('u', false, everything, roomy);
+    let bytes = 0;
+    while (buffer.write(bytes % 4 < 2 ? 'stdout' : 'stderr', byte)) bytes++;
+    return buffer;
+  });
+  const held = process.memoryUsage().arrayBuffers - before;
+  const counted = buffers.reduce((sum, { pendingMemory }) => sum + pendingMemory, 0);
+  t.ok(held <= 1.5 * counted, `${held} bytes held, ${counted} counted`);
+  for (const buffer of buffers) {
+    buffer.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    t.equal(buffer.pendingMemory, 0);
+  }
+});
+
+t.test('a small chunk does not hold the large buffer that it was read into', async (t) => {
+  const buffer = new OutputBuffer('u', false, everything, roomy);
+  buffer.write('stdout', Buffer.alloc(64 * 1024, 'x').subarray(0, 10));
+  t.equal(buffer.take(100, 100)[0]?.bytes.buffer.byteLength, 10);
+});

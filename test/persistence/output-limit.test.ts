@@ -87,6 +87,8 @@ class World {
     for (const row of this.#batch?.rows ?? []) this.rows.set(row.offset, { ...row, bytes: Buffer.from(row.bytes) });
     this.#drop(this.#batch?.cut ?? null);
     this.#batch = undefined;
+    const gaps = gapsIn([...this.rows.values()]);
+    if (gaps > 1) throw new Error(`${gaps} gaps in what is stored`);
   }
 
   #drop(cut: Cut | null): void {
@@ -95,6 +97,17 @@ class World {
       if (offset >= cut.from && offset + bytes.length <= cut.upTo) this.rows.delete(offset);
     }
   }
+}
+
+/** How many pieces of an output are missing between its beginning and the end of its last row. */
+function gapsIn(rows: readonly OutputRow[]): number {
+  let gaps = 0;
+  let end = 0;
+  for (const { offset, bytes } of rows.toSorted((a, b) => a.offset - b.offset)) {
+    if (offset > end) gaps++;
+    end = offset + bytes.length;
+  }
+  return gaps;
 }
 
 const limits = fc.constantFrom<OutputLimit>(
@@ -162,6 +175,29 @@ t.test('behind a head that is committed a script goes on, though the database ta
     const [first] = buffer.take(1e7, 100);
     t.equal(first?.offset, buffer.totalBytes - 512 * 1024, 'nothing but the tail is ever written');
   }
+});
+
+t.test('what is stored of a tail has no gap of its own, though only a part of what waits fits a batch', async (t) => {
+  const limit = { headBytes: 1000, tailBytes: 512 * 1024 };
+  const buffer = new OutputBuffer('u', true, limit, observer);
+  const print = (kibibytes: number) => {
+    for (let i = 0; i < kibibytes / 64; i++) buffer.write('stdout', Buffer.alloc(64 * 1024));
+  };
+  const stored: OutputRow[] = [];
+  const store = (maxBytes: number) => {
+    stored.push(...buffer.take(maxBytes, 100));
+    const { cut } = buffer;
+    buffer.committed();
+    return stored.filter(({ offset, bytes }) => cut === null || offset < cut.from || offset + bytes.length > cut.upTo);
+  };
+  print(64);
+  store(1e7);
+  print(640);
+  store(100_000);
+  print(256);
+  const kept = store(100_000);
+  t.equal(gapsIn(kept), 1);
+  t.equal(kept.at(-1)?.offset, buffer.totalBytes - limit.tailBytes);
 });
 
 t.test('many small pieces are written before they fill the memory, behind the head too', async (t) => {

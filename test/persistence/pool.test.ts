@@ -1,5 +1,6 @@
-import { sql } from 'slonik';
+import { ConnectionError, sql } from 'slonik';
 import t from 'tap';
+import { SessionLingers } from '../../src/persistence/fence.ts';
 import {
   isTransient,
   isUnavailable,
@@ -94,6 +95,12 @@ t.test('which errors are worth waiting for', async (t) => {
     t.ok(mayPass(new Error('wrapped', { cause: sqlstate(code) })), `${code} as a cause`);
     t.ok(isTransient(sqlstate(code)), `${code} is tried again`);
     t.ok(isUnavailable(sqlstate(code)), `${code} is answered 503`);
+  }
+  for (const error of [new SessionLingers('the writer'), new StatementTimeout(1000)]) {
+    t.ok(mayPass(error));
+    const wrapped = new ConnectionError('from Slonik', { cause: error });
+    t.ok(mayPass(wrapped), 'within an error of Slonik');
+    t.ok(isTransient(wrapped), 'and it is tried again');
   }
   for (const message of ['timeout expired', 'Connection terminated unexpectedly']) t.ok(mayPass(new Error(message)));
   for (const code of ['28P01', '28000', '3D000', 'ENOTFOUND', 'EACCES', '42501', 'ERR_INVALID_URL']) {

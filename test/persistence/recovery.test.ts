@@ -99,6 +99,20 @@ t.test('the commands of a server that has lost its connection and wants its lock
   t.same(await rows('SELECT owner, status FROM commands'), [{ owner: 1234, status: 'EXECUTING' }]);
 });
 
+t.test('the commands of a server whose lock is lost again while it is in doubt are left alone', async (t) => {
+  const { run, insert, rows, killed, claim } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  const recovering = run();
+  const holders = () => rows("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 1234 AND granted");
+  await until('its lock is held by the server that starts', async () => (await holders()).length > 0);
+  const [{ pid }] = await holders();
+  await rows('SELECT pg_terminate_backend($1)', [pid]);
+  await until('that one has its claim again', () => claim.isHeld());
+  t.match(await recovering, { lost: 0, queued: [] });
+  t.same(killed, []);
+  t.same(await rows('SELECT owner, status FROM commands'), [{ owner: 1234, status: 'EXECUTING' }]);
+});
+
 t.test(
   'what a server that is gone still has under way in PostgreSQL is ended before its commands are taken',
   async (t) => {
