@@ -4,7 +4,8 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { droppedLine, OUTPUT_PART_BYTES, type Stream } from '../command.ts';
 import { CommandNotFound, RangeNotSatisfiable, StorageUnavailable } from '../errors.ts';
-import type { CommandReader, OutputPart } from '../ports.ts';
+import type { CommandReader, OutputPart, OutputQuery, Watch } from '../ports.ts';
+import { watchEndings } from './ending.ts';
 import { CommandParams, errors, notFound, query, uuidOf, wholeNumber } from './schemas.ts';
 
 export interface OutputRoutesOptions {
@@ -17,7 +18,7 @@ export interface OutputRoutesOptions {
 const WRITE_MS = 30_000;
 const NEWLINE = 10;
 
-const OutputQuery = query({
+const Query = query({
   stream: z
     .enum(['stdout', 'stderr'], 'stream must be stdout or stderr')
     .optional()
@@ -33,22 +34,18 @@ const OutputQuery = query({
 const bytes = z.string().describe('Bytes as they were printed') as z.ZodType<unknown> as z.ZodType<Readable>;
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: bytes } } });
 
+/** Reads a part of the output that is asked for. @throws CommandNotFound when the command has been deleted. */
+type Read = (query: OutputQuery) => Promise<OutputPart>;
+
 /** Which bytes are sent, by their places in all that was printed. */
-interface Wanted {
-  from: number;
-  before: number;
-  stream: Stream | undefined;
+interface Wanted extends OutputQuery {
   /** Whether to wait for more until the command ends. */
   follow: boolean;
 }
 
 export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (app, { reader, isStorageError }) => {
   const mayPass = (error: unknown) => error instanceof StorageUnavailable || isStorageError(error);
-  /** Those who are being answered. */
-  const open = new Set<AbortController>();
-  app.addHook('preClose', async () => {
-    for (const ending of open) ending.abort();
-  });
+  const endingOf = watchEndings(app);
 
   app.get(
     '/api/v1/commands/:uuid/output',
@@ -63,7 +60,7 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
           'of the whole output alone, and only where none of it was dropped, nor will be; otherwise it is ignored. A ' +
           'connection that ends without the end of the answer tells that there would have been more.',
         params: CommandParams,
-        querystring: OutputQuery,
+        querystring: Query,
         response: {
           200: text('What it printed'),
           206: text('The range of it that `Range` asks for'),
@@ -76,26 +73,27 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
       },
     },
     async (request, reply) => {
-      const ending = new AbortController();
-      open.add(ending);
-      reply.raw.once('close', () => {
-        open.delete(ending);
-        ending.abort();
-      });
+      const ending = endingOf(reply);
       reply.raw.setTimeout(WRITE_MS, () => {
         // Who follows a command that prints nothing is left in peace.
         if (reply.raw.writableLength > 0) reply.raw.destroy();
       });
 
       const uuid = uuidOf(request.params);
+      const read: Read = async (query) => {
+        const part = await reader.output(uuid, query);
+        if (part === null) throw new CommandNotFound();
+        return part;
+      };
       const { stream, tail } = request.query;
       const follow = request.query.follow === 'true';
-      const now = await read(reader, uuid, { from: 0, before: 0, stream });
+      const now = await read({ from: 0, before: 0, stream });
       const wanted = { from: 0, before: follow ? Number.MAX_SAFE_INTEGER : now.upTo, stream, follow };
       reply.type('text/plain; charset=utf-8').header('x-content-type-options', 'nosniff');
 
-      if (tail !== undefined) wanted.from = await startOfTail(reader, uuid, stream, now, tail);
-      else if (stream === undefined && !follow && now.isFinal) {
+      if (tail !== undefined) {
+        wanted.from = await startOfTail(read, stream, now, tail, () => reply.raw.destroyed);
+      } else if (stream === undefined && !follow && now.isFinal) {
         const { range, 'if-range': condition } = request.headers;
         const part = rangeOf(condition === undefined ? range : undefined, now.upTo);
         if (part !== undefined) {
@@ -110,36 +108,30 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
       // A proxy that gathers answers would keep the last lines back; a connection that is kept would outlive the shutdown.
       if (follow) reply.header('x-accel-buffering', 'no').header('connection', 'close');
 
-      const isHead = request.method === 'HEAD';
-      return reply.send(Readable.from(isHead ? [] : bytesOf(reader, uuid, wanted, mayPass, ending.signal)));
+      if (request.method === 'HEAD') return reply.send(Readable.from([]));
+      return reply.send(Readable.from(bytesOf(read, () => reader.watch(uuid), wanted, mayPass, ending.signal)));
     },
   );
 };
-
-async function read(reader: CommandReader, uuid: string, span: Omit<Wanted, 'follow'>): Promise<OutputPart> {
-  const part = await reader.output(uuid, span);
-  if (part === null) throw new CommandNotFound();
-  return part;
-}
 
 /**
  * Reads and gives one part after the other; the next only when the client has taken the last one.
  * @throws when it can't go on to the end: then the connection is cut, so that the client does not take it for the end.
  */
 async function* bytesOf(
-  reader: CommandReader,
-  uuid: string,
+  read: Read,
+  startWatch: () => Watch,
   { from, before, stream, follow }: Wanted,
   mayPass: (error: unknown) => boolean,
   ending: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  // From before the first look, so that nothing is missed in between.
-  using watch = reader.watch(uuid);
+  // Before the first look, so that nothing is missed in between; in here, so that it ends in any case.
+  using watch = startWatch();
   // Sends the headers: the first output may be far away.
   if (follow) yield Buffer.alloc(0);
   for (let at = from; ; ) {
     const isLast = ending.aborted;
-    const part = await read(reader, uuid, { from: at, before, stream }).catch((error) => {
+    const part = await read({ from: at, before, stream }).catch((error) => {
       if (follow && mayPass(error)) return null;
       throw error;
     });
@@ -162,18 +154,18 @@ async function* bytesOf(
 
 /** Where the last lines begin. A newline at the very end ends the last line, and begins none. */
 async function startOfTail(
-  reader: CommandReader,
-  uuid: string,
+  read: Read,
   stream: Stream | undefined,
   { upTo, gap }: OutputPart,
   lines: number,
+  isGone: () => boolean,
 ): Promise<number> {
   let left = lines;
   let isEnd = true;
-  for (let before = upTo; before > 0 && lines > 0; ) {
+  for (let before = upTo; before > 0 && lines > 0 && !isGone(); ) {
     if (before > gap.at && before <= gap.at + gap.bytes) before = gap.at;
     const from = Math.max(0, before - OUTPUT_PART_BYTES);
-    const { pieces } = await read(reader, uuid, { from, before, stream });
+    const { pieces } = await read({ from, before, stream });
     for (const { offset, bytes } of pieces.reverse()) {
       for (let i = bytes.length - 1; i >= 0; i--) {
         if (bytes[i] === NEWLINE && !isEnd && --left === 0) return offset + i + 1;

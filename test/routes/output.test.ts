@@ -223,6 +223,23 @@ t.test('a command is followed that runs under another server on the same databas
   await readUntil(answer, 'elsewhere');
 });
 
+t.test('a follower waits while the database does not answer, and misses nothing', async (t) => {
+  const { submit, output, database, request } = await startHttp(t);
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await submit(`echo a; until [ -e ${gate} ]; do sleep 0.01; done; echo b`, DURABLE);
+  const follower = await readUntil(await output(uuid, '?follow=true'), 'a');
+  await database.rows('BEGIN; LOCK TABLE commands');
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%printed.places%'`;
+  await until('the follower looks in vain', async () => (await database.rows(waiting)).length > 0);
+  // Asked later than that, so refused later too.
+  const refused = await Promise.all([request('GET', `/api/v1/commands/${uuid}`), output(uuid)]);
+  for (const { status } of refused) t.equal(status, 503);
+  writeFileSync(gate, '');
+  await database.rows('COMMIT');
+  t.equal(Buffer.from((await follower.read()).value ?? []).toString(), 'b\n');
+  t.equal((await follower.read()).done, true);
+});
+
 t.test('clients that go away leave nothing behind', async (t) => {
   const { submit, slowly, output, changes, sockets, request } = await startHttp(t);
   const silent = await submit('sleep 1000', DURABLE);
