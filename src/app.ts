@@ -13,6 +13,7 @@ import { registerOpenApi } from './openapi.ts';
 import type { Commander, CommandReader, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { manageRoutes } from './routes/manage.ts';
+import { outputRoutes } from './routes/output.ts';
 
 /** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
 const BODY_LIMIT = 11 * 1024 * 1024 - 1;
@@ -47,6 +48,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenApi(app);
   await app.register(commandRoutes, options);
+  await app.register(outputRoutes, options);
   await app.register(manageRoutes, options);
   return app;
 }

@@ -66,6 +66,14 @@ export interface StoredOutput {
   limit: OutputLimit | null;
 }
 
+/** How much of an output is read at once, in bytes: a client that takes nothing of it holds three times as much. */
+export const OUTPUT_PART_BYTES = 128 * 1024;
+
+/** What stands in an output where bytes of it are not kept. */
+export function droppedLine(bytes: number): string {
+  return `\n[… ${bytes} bytes dropped …]\n`;
+}
+
 /** How a client wants its script run. What it has not given is not there, and follows the server. */
 export interface RunOptions {
   /** How long it may run, in ms. */

@@ -38,6 +38,15 @@ export class CommandElsewhere extends DomainError {
   }
 }
 
+/** No byte of the output lies in the range that the client asks for. */
+export class RangeNotSatisfiable extends DomainError {
+  readonly code = 'RANGE_NOT_SATISFIABLE';
+  readonly statusCode = 416;
+  constructor(length: number) {
+    super(`the output has ${length} bytes; the range lies behind them`);
+  }
+}
+
 export class ScriptTooLarge extends DomainError {
   readonly code = 'SCRIPT_TOO_LARGE';
   readonly statusCode = 413;

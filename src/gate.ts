@@ -26,6 +26,12 @@ export class Gate implements Behind {
   async get(...args: Parameters<Behind['get']>) {
     return opened(this.#reader).get(...args);
   }
+  async output(...args: Parameters<Behind['output']>) {
+    return opened(this.#reader).output(...args);
+  }
+  watch(uuid: string) {
+    return opened(this.#reader).watch(uuid);
+  }
   async list(...args: Parameters<Behind['list']>) {
     return opened(this.#reader).list(...args);
   }

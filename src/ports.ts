@@ -115,9 +115,53 @@ export interface CommandFilter {
   offset: number;
 }
 
+/** Which bytes of the output of a command are wanted, by their places in all that it printed. */
+export interface OutputQuery {
+  from: number;
+  before: number;
+  /** Undefined: both. */
+  stream: Stream | undefined;
+}
+
+/** A part of what shows of the output of a command, in one snapshot. */
+export interface OutputPart {
+  /** Whether the command has ended: then nothing will follow. */
+  ended: boolean;
+  /** Where that ends which shows. */
+  upTo: number;
+  /** What was dropped behind the head. */
+  gap: { at: number; bytes: number };
+  /** Whether all that shows stays as it is: nothing was dropped, nor will be of what is there now. */
+  isFinal: boolean;
+  /**
+   * What there is from the place that was asked for on, in order: only the beginning when it is much, nothing when there
+   * is nothing. Where a piece does not begin at the end of the last one, what lies between is not kept.
+   */
+  pieces: OutputPiece[];
+}
+
+export interface OutputPiece {
+  offset: number;
+  length: number;
+  /** All of it, or none when it is of a stream that is not wanted. */
+  bytes: Uint8Array;
+}
+
+/** Looks out for what is new of one command, from the moment it is made. */
+export interface Watch extends Disposable {
+  /**
+   * Resolves when there may be something new since the last time: at once where this server has stored it, else
+   * within a second. Sooner when `signal` aborts.
+   */
+  next(signal: AbortSignal): Promise<void>;
+}
+
 /** Reads stored commands. */
 export interface CommandReader {
   get(uuid: string): Promise<CommandRecord | null>;
+  /** Null when there is no such command. */
+  output(uuid: string, query: OutputQuery): Promise<OutputPart | null>;
+  watch(uuid: string): Watch;
   list(filter: CommandFilter): Promise<CommandRecord[]>;
   statusOf(uuid: string): Promise<Status | null>;
 }

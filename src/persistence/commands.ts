@@ -3,6 +3,7 @@ import { type CommonQueryMethods, sql } from 'slonik';
 import { z } from 'zod';
 import {
   type CommandRecord,
+  droppedLine,
   type NewCommand,
   type Outcome,
   type OutputLimit,
@@ -13,7 +14,7 @@ import {
   type StoredOutput,
   type Stream,
 } from '../command.ts';
-import type { CommandFilter } from '../ports.ts';
+import type { CommandFilter, OutputPart, OutputQuery } from '../ports.ts';
 import { OptionsJson, optionsFromJson, optionsToJson } from '../run-options.ts';
 
 /** Options as PostgreSQL gives them. */
@@ -320,6 +321,23 @@ const recordRow = z
     };
   });
 
+/** Of commands `c`: how much of the output shows, and how much of that is not kept. */
+const shownAndDropped = sql.fragment`
+  CROSS JOIN LATERAL (
+    SELECT CASE
+      WHEN c.status NOT IN ('QUEUED', 'EXECUTING') THEN c.output_bytes
+      WHEN c.durable THEN ${storedBytes}
+      ELSE 0
+    END AS total_bytes
+  ) shown
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN shown.total_bytes > c.output_head THEN coalesce(
+      (SELECT min(byte_offset) FROM command_output WHERE command_id = c.id AND byte_offset >= c.output_head)
+        - c.output_head, 0)
+      ELSE 0
+    END AS dropped_bytes
+  ) gap`;
+
 /**
  * Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. Prepared under
  * `name`, one for each form of `page`: to parse and plan it takes twice as long as to run it.
@@ -335,20 +353,7 @@ const selectRecords = (
     c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, c.output_head, gap.dropped_bytes, printed.data, printed.streams,
     printed.lengths
   FROM (${page}) c
-  CROSS JOIN LATERAL (
-    SELECT CASE
-      WHEN c.status NOT IN ('QUEUED', 'EXECUTING') THEN c.output_bytes
-      WHEN c.durable THEN ${storedBytes}
-      ELSE 0
-    END AS total_bytes
-  ) shown
-  CROSS JOIN LATERAL (
-    SELECT CASE WHEN shown.total_bytes > c.output_head THEN coalesce(
-      (SELECT min(byte_offset) FROM command_output WHERE command_id = c.id AND byte_offset >= c.output_head)
-        - c.output_head, 0)
-      ELSE 0
-    END AS dropped_bytes
-  ) gap
+  ${shownAndDropped}
   LEFT JOIN LATERAL (
     SELECT string_agg(piece, ''::bytea ORDER BY byte_offset) AS data,
       array_agg(stream ORDER BY byte_offset) AS streams,
@@ -379,6 +384,77 @@ export function selectCommands(db: Connection, f: CommandFilter, limit: number):
   return db.any(selectRecords(name, page, limit, limit));
 }
 
+const partRow = z
+  .object({
+    ended: z.boolean(),
+    total_bytes: z.number(),
+    output_head: z.number().nullable(),
+    dropped_bytes: z.number(),
+    data: z.instanceof(Buffer).nullable(),
+    places: z.array(z.number()).nullable(),
+    lengths: z.array(z.number()).nullable(),
+    wanted: z.array(z.boolean()).nullable(),
+  })
+  .transform((row): OutputPart => {
+    let start = 0;
+    const pieces = (row.places ?? []).map((offset, i) => {
+      const length = row.lengths?.[i] as number;
+      const bytes = row.data?.subarray(start, row.wanted?.[i] ? start + length : start) ?? Buffer.alloc(0);
+      start += bytes.length;
+      return { offset, length, bytes };
+    });
+    const headBytes = row.output_head ?? Number.POSITIVE_INFINITY;
+    return {
+      ended: row.ended,
+      upTo: row.total_bytes,
+      gap: { at: headBytes, bytes: row.dropped_bytes },
+      isFinal: row.dropped_bytes === 0 && (row.ended || row.total_bytes <= headBytes),
+      pieces,
+    };
+  });
+
+/**
+ * Reads at most `maxBytes` of the stored output of one command, in one snapshot: from a place on, or from the next place
+ * of which something is kept.
+ */
+export function selectOutput(
+  db: Connection,
+  uuid: string,
+  { from, before, stream }: OutputQuery,
+  maxBytes: number,
+): Promise<OutputPart | null> {
+  const streams = stream === undefined ? Object.values(STREAM_NUMBER) : [STREAM_NUMBER[stream]];
+  return db.maybeOne(sql.prepared('get_output', partRow)`
+    SELECT c.status NOT IN ('QUEUED', 'EXECUTING') AS ended, shown.total_bytes, c.output_head, gap.dropped_bytes,
+      printed.data, printed.places, printed.lengths, printed.wanted
+    FROM commands c
+    ${shownAndDropped}
+    LEFT JOIN LATERAL (
+      SELECT coalesce(
+        (SELECT byte_offset FROM (
+          SELECT byte_offset, octet_length(data) AS length FROM command_output
+          WHERE command_id = c.id AND byte_offset <= ${from} ORDER BY byte_offset DESC LIMIT 1
+        ) last WHERE byte_offset + length > ${from}),
+        (SELECT min(byte_offset) FROM command_output WHERE command_id = c.id AND byte_offset > ${from})
+      ) AS place
+    ) first ON shown.total_bytes > ${from}
+    LEFT JOIN LATERAL (
+      SELECT string_agg(piece, ''::bytea ORDER BY place) FILTER (WHERE wanted) AS data,
+        array_agg(place ORDER BY place) AS places,
+        array_agg(octet_length(piece) ORDER BY place) AS lengths,
+        array_agg(wanted ORDER BY place) AS wanted
+      FROM (
+        SELECT begin.place, o.stream = ANY(${sql.array(streams, 'int2')}) AS wanted,
+          substring(o.data FROM (begin.place - o.byte_offset + 1)::int FOR (span.up_to - begin.place)::int) AS piece
+        FROM (SELECT least(greatest(first.place, ${from}) + ${maxBytes}, ${before}) AS up_to) span
+        JOIN command_output o
+          ON o.command_id = c.id AND o.byte_offset >= first.place AND o.byte_offset < span.up_to
+        CROSS JOIN LATERAL (SELECT greatest(o.byte_offset, ${from}) AS place) begin
+      ) pieces
+    ) printed ON true
+    WHERE c.command_uuid = ${uuid}`);
+}
+
 export function selectStatus(db: Connection, uuid: string) {
   return db.maybeOneFirst(sql.type(z.object({ status: z.enum(STATUSES) }))`
     SELECT status FROM commands WHERE command_uuid = ${uuid}`);
@@ -405,7 +481,7 @@ function decodeOutput(
     const end = start + (lengths[i] as number);
     if (start === gap.at && gap.bytes > 0) {
       endStreams();
-      text += `\n[… ${gap.bytes} bytes dropped …]\n`;
+      text += droppedLine(gap.bytes);
     }
     let decoder = decoders.get(stream);
     if (decoder === undefined) {

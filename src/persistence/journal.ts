@@ -17,6 +17,7 @@ import type { NewCommand, Outcome, OutputLimit, StoredOutput } from '../command.
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
 import type { CommandOutput, Journal } from '../ports.ts';
+import type { Changes } from './changes.ts';
 import * as store from './commands.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
@@ -82,6 +83,8 @@ export interface JournalOptions {
   owner: number;
   /** What is kept of the output of a command that begins now. */
   outputLimit: OutputLimit;
+  /** Told of the commands whose output or outcome was committed. */
+  changes: Changes;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
   /** Told of output that the database will never take, which would be a bug. */
@@ -390,6 +393,8 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#outputs.delete(item.uuid);
       resolve();
     }
+    const changed = [...batch.output, ...batch.finishes.map(({ item }) => item)].map(({ uuid }) => uuid);
+    for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
   }
 
   /** Deletes, however long it takes, a command that its client was told is not stored: the next server would run it. */

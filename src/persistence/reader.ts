@@ -1,9 +1,11 @@
 /** Reads stored commands for the API: always the database, never the actors. */
 import type { DatabasePool } from 'slonik';
+import { OUTPUT_PART_BYTES } from '../command.ts';
 import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
-import { type Connection, selectCommand, selectCommands, selectStatus } from './commands.ts';
+import type { Changes } from './changes.ts';
+import { type Connection, selectCommand, selectCommands, selectOutput, selectStatus } from './commands.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
 export const READ_MS = 5000;
@@ -16,7 +18,7 @@ const PREVIEW_BYTES = 64 * 1024;
 const PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Each read throws StorageUnavailable when it takes longer than `READ_MS`. */
-export function createReader(pool: DatabasePool): CommandReader {
+export function createReader(pool: DatabasePool, changes: Changes): CommandReader {
   function read<T>(run: (db: Connection) => Promise<T>): Promise<T> {
     let late = false;
     // One whose client is gone by the time it gets its connection would only keep the others waiting.
@@ -28,6 +30,8 @@ export function createReader(pool: DatabasePool): CommandReader {
   }
   return {
     get: (uuid) => read((db) => selectCommand(db, uuid, OUTPUT_BYTES)),
+    output: (uuid, query) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
+    watch: (uuid) => changes.watch(uuid),
     list: (filter) => {
       const each = Math.min(PREVIEW_BYTES, Math.floor(PAGE_BYTES / filter.limit));
       return read(async (db) => [...(await selectCommands(db, filter, each))]);

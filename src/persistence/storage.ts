@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import type { CommandReader, ProcessRunner } from '../ports.ts';
+import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import { clockOffset } from './commands.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
@@ -102,6 +103,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const patience = new Patience(...BATCH_MS);
   const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
 
+  const changes = new Changes();
   const journal = new BatchJournal({
     pool: journalPool,
     patience,
@@ -109,6 +111,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     clockOffsetMs: await clockOffset(journalPool),
     owner: claim.owner,
     outputLimit: options.outputLimit,
+    changes,
     onRetry: options.onRetry,
     onRefused: options.onRefused,
   });
@@ -118,7 +121,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const opened = opening.move();
   return {
     journal,
-    reader: createReader(pool),
+    reader: createReader(pool, changes),
     recovered,
     isUp: () => claim.isHeld(),
     close: () => opened.disposeAsync(),

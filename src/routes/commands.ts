@@ -5,7 +5,17 @@ import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../comma
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
-import { CommandBody, commandBody, errors, wholeNumber } from './schemas.ts';
+import {
+  CommandBody,
+  CommandParams,
+  commandBody,
+  errors,
+  notFound,
+  query,
+  unavailable,
+  uuidOf,
+  wholeNumber,
+} from './schemas.ts';
 
 export interface CommandRoutesOptions {
   commander: Commander;
@@ -48,41 +58,19 @@ const NewCommandBody = z
 const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
 const Stopped = z.object({ message: z.literal('command stopped successfully') });
 
-const ListQuery = z.strictObject(
-  {
-    status: z
-      .enum(STATUSES, `status must be one of ${STATUSES.join(', ')}`)
-      .optional()
-      .describe('Only commands with this status'),
-    limit: wholeNumber('limit', 1, 1000, 10).describe('How many commands at most'),
-    offset: wholeNumber('offset', 0, 10_000_000, 0).describe('How many of the newest to pass over'),
-  },
-  {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' ? `unknown: ${issue.keys.join(', ').slice(0, 200)}` : undefined,
-  },
-);
-
-// A malformed uuid names no command: the handlers answer 404 for it, so the schema lets it pass.
-const Params = z.object({ uuid: z.string().describe('The uuid of a command').meta({ format: 'uuid' }) });
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
-/** The uuid of a path as PostgreSQL writes it. @throws CommandNotFound when it is none. */
-function uuidOf(params: { uuid: string }): string {
-  if (!UUID.test(params.uuid)) throw new CommandNotFound();
-  return params.uuid.toLowerCase();
-}
+const ListQuery = query({
+  status: z
+    .enum(STATUSES, `status must be one of ${STATUSES.join(', ')}`)
+    .optional()
+    .describe('Only commands with this status'),
+  limit: wholeNumber('limit', 1, 1000).default(10).describe('How many commands at most'),
+  offset: wholeNumber('offset', 0, 10_000_000).default(0).describe('How many of the newest to pass over'),
+});
 
 const locationHeader = { Location: { type: 'string', format: 'uri-reference', description: 'Where to look at it' } };
 
-const unavailable = '`STORAGE_UNAVAILABLE`: the database does not answer.';
 const elsewhere = '`COMMAND_ELSEWHERE`: it waits or runs under another server on the same database.';
 
-const notFound = {
-  404: '`COMMAND_NOT_FOUND`: there is no command with this uuid, or it is not a uuid.',
-  503: unavailable,
-};
 const refusals = {
   400:
     '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where. ' +
@@ -146,7 +134,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         operationId: 'getCommand',
         tags: ['commands'],
         summary: 'Look at a command',
-        params: Params,
+        params: CommandParams,
         response: { 200: CommandBody.describe('The command'), ...errors(notFound) },
       },
     },
@@ -167,7 +155,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         description:
           'SIGTERM to its whole process tree, after a grace SIGKILL. ' +
           'Answered once nothing of it lives and STOPPED is stored. Needs no body.',
-        params: Params,
+        params: CommandParams,
         response: {
           200: Stopped.describe('It is STOPPED, now or since earlier.'),
           ...errors({
@@ -192,7 +180,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         tags: ['commands'],
         summary: 'Delete a command and its output',
         description: 'A command that waits or runs is stopped first.',
-        params: Params,
+        params: CommandParams,
         response: {
           204: z.undefined().describe('Deleted'),
           ...errors({ ...notFound, 409: elsewhere, 503: `${unavailable} It may be deleted or not: ask again.` }),

@@ -1,6 +1,7 @@
 /** The shapes of requests and answers that several routes share. */
 import { z } from 'zod';
 import { type CommandRecord, REASONS, STATUSES } from '../command.ts';
+import { CommandNotFound } from '../errors.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
 
 /** Every error answer. */
@@ -106,13 +107,38 @@ export function errors<Code extends number>(sentences: Record<Code, string>) {
   ) as Record<Code, typeof ErrorBody>;
 }
 
+export const unavailable = '`STORAGE_UNAVAILABLE`: the database does not answer.';
+
+/** What all routes of one command may answer. */
+export const notFound = {
+  404: '`COMMAND_NOT_FOUND`: there is no command with this uuid, or it is not a uuid.',
+  503: unavailable,
+};
+// A malformed uuid names no command: the handlers answer 404 for it, so the schema lets it pass.
+export const CommandParams = z.object({ uuid: z.string().describe('The uuid of a command').meta({ format: 'uuid' }) });
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** The uuid of a path as PostgreSQL writes it. @throws CommandNotFound when it is none. */
+export function uuidOf(params: { uuid: string }): string {
+  if (!UUID.test(params.uuid)) throw new CommandNotFound();
+  return params.uuid.toLowerCase();
+}
+
+/** A query string; a parameter that is not known is refused. */
+export function query<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' ? `unknown: ${issue.keys.join(', ').slice(0, 200)}` : undefined,
+  });
+}
+
 /** A whole number in a query string. */
-export function wholeNumber(name: string, min: number, max: number, fallback: number) {
+export function wholeNumber(name: string, min: number, max: number) {
   const message = `${name} must be a whole number from ${min} to ${max}`;
   return z
     .string(message)
     .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max, message)
     .transform(Number)
-    .default(fallback)
-    .meta({ type: 'integer', minimum: min, maximum: max, default: fallback });
+    .meta({ type: 'integer', minimum: min, maximum: max });
 }

@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
+import { Changes } from '../../src/persistence/changes.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
@@ -33,6 +34,7 @@ export interface TestApp {
   app: FastifyInstance;
   commander: CommandSystem;
   runner: ProcessRunner;
+  changes: Changes;
   database: TestDatabase;
   /** Sends a request; a body is sent as JSON. */
   request(method: InjectOptions['method'], url: string, payload?: object): Promise<TestAnswer>;
@@ -47,6 +49,7 @@ export async function startApp(
   { outputLimitBytes = 10 * 1024 * 1024, ...options }: TestAppOptions = {},
 ): Promise<TestApp> {
   const database = await openDatabase(t);
+  const changes = new Changes();
   const journal = new BatchJournal({
     pool: database.pool,
     patience: new Patience(60_000),
@@ -54,10 +57,11 @@ export async function startApp(
     clockOffsetMs: 0,
     owner: 1,
     outputLimit: outputLimitOf(outputLimitBytes),
+    changes,
     onRetry: t.comment,
     onRefused: t.comment,
   });
-  const reader = createReader(database.pool);
+  const reader = createReader(database.pool, changes);
   const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
   const commander = createCommandSystem({
     journal,
@@ -98,6 +102,7 @@ export async function startApp(
     app,
     commander,
     runner,
+    changes,
     database,
     request,
     async submit(script, path = '/api/v1/commands') {

@@ -3,6 +3,7 @@ import { sql } from 'slonik';
 import t, { type Test } from 'tap';
 import { type Outcome, outputLimitOf } from '../../src/command.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
+import { Changes } from '../../src/persistence/changes.ts';
 import { clockOffset } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
@@ -59,6 +60,7 @@ async function journalFor(
     clockOffsetMs,
     owner: OWNER,
     outputLimit,
+    changes: new Changes(),
     onRetry: (error) => retries.push(error.message),
     onRefused: (_, uuid) => refused.push(uuid),
   });
@@ -66,7 +68,7 @@ async function journalFor(
   return {
     ...database,
     journal,
-    reader: createReader(pool),
+    reader: createReader(pool, new Changes()),
     retries,
     refused,
     queries: () => queries,

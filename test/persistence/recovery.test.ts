@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import t, { type Test } from 'tap';
+import { Changes } from '../../src/persistence/changes.ts';
 import { Claim } from '../../src/persistence/claim.ts';
 import { journalName } from '../../src/persistence/fence.ts';
 import { createReader } from '../../src/persistence/reader.ts';
@@ -41,7 +42,7 @@ t.test('what a server that is gone had running is lost, with its output, and its
   await rows(`INSERT INTO command_output SELECT id, 5, 2, 'bytes' FROM commands`);
   t.match(await run(), { lost: 1, killed: 1, queued: [] });
   t.same(killed, [uuid(1)]);
-  t.match(await createReader(pool).get(uuid(1)), {
+  t.match(await createReader(pool, new Changes()).get(uuid(1)), {
     status: 'FAILED',
     reason: 'lost',
     exitCode: null,
