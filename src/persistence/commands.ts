@@ -199,12 +199,15 @@ export async function deleteCommand(db: Connection, uuid: string): Promise<boole
   return deleted.length > 0;
 }
 
-/** By how much the clock of the database is ahead of ours, in ms. */
+/** The time in ms since the epoch by a clock that nobody sets: it goes on evenly from the start of the process. */
+export const steadyNow = () => performance.timeOrigin + performance.now();
+
+/** By how much the clock of the database is ahead of `steadyNow`, in ms. */
 export async function clockOffset(db: Connection): Promise<number> {
   const row = z.object({ now: z.number() });
-  const before = Date.now();
+  const before = steadyNow();
   const [now = before] = await db.anyFirst(sql.type(row)`SELECT clock_timestamp() AS now`);
-  return now - (before + Date.now()) / 2;
+  return now - (before + steadyNow()) / 2;
 }
 
 /** The numbers of the other servers that commands wait for or run under. */

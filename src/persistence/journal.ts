@@ -43,7 +43,9 @@ interface Entry<Item, Result> {
   reject: (error: unknown) => void;
 }
 
-interface InsertEntry extends Entry<store.Insert, void> {
+interface InsertEntry extends Entry<NewCommand, void> {
+  /** When its client gives up, by `steadyNow`. */
+  deadline: number;
   /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
   abandoned: boolean;
 }
@@ -77,7 +79,7 @@ export interface JournalOptions {
   /** How long its statements may take; the journal makes it grow. */
   patience: Patience;
   deletePool: DatabasePool;
-  /** By how much the clock of the database is ahead of ours, in ms. */
+  /** By how much the clock of the database is ahead of `steadyNow`, in ms. */
   clockOffsetMs: number;
   /** The number of this server, as stored with its commands. */
   owner: number;
@@ -93,6 +95,7 @@ export interface JournalOptions {
 
 export class BatchJournal implements Journal, OutputObserver {
   readonly #options: JournalOptions;
+  #clockOffsetMs: number;
   readonly #inserts = new Set<InsertEntry>();
   #begins: Batch['begins'] = [];
   #finishes: Entry<FinishItem, void>[] = [];
@@ -112,12 +115,13 @@ export class BatchJournal implements Journal, OutputObserver {
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#clockOffsetMs = options.clockOffsetMs;
   }
 
   insert(command: NewCommand): Promise<void> {
     return new Promise((resolve, reject) => {
-      const item = { command, deadline: Date.now() + this.#options.clockOffsetMs + INSERT_DEADLINE_MS };
-      const entry: InsertEntry = { item, abandoned: false, resolve, reject };
+      const givenUpAt = store.steadyNow() + INSERT_DEADLINE_MS;
+      const entry: InsertEntry = { item: command, deadline: givenUpAt, abandoned: false, resolve, reject };
       // Looks once more at what has come: when our own event loop was blocked, the database may well have answered.
       const deadline = setTimeout(() => setImmediate(abandon), INSERT_DEADLINE_MS);
       const abandon = () => {
@@ -304,7 +308,7 @@ export class BatchJournal implements Journal, OutputObserver {
     let room = BATCH_BYTES;
     for (const entry of this.#inserts) {
       if (room <= 0) break;
-      room -= entry.item.command.script.length;
+      room -= entry.item.script.length;
       this.#inserts.delete(entry);
       taken.push(entry);
     }
@@ -326,7 +330,7 @@ export class BatchJournal implements Journal, OutputObserver {
       });
       this.#stuck = false;
       this.#options.patience.reset();
-      this.#answer(batch, results);
+      await this.#answer(batch, results);
     } catch (error) {
       this.#stuck = false;
       await this.#commitApart(batch, error);
@@ -361,7 +365,11 @@ export class BatchJournal implements Journal, OutputObserver {
     const steps: ((db: store.Connection) => Promise<void>)[] = [];
     if (inserts.length > 0)
       steps.push(async (db) => {
-        stored = await store.insertCommands(db, owner, items(inserts));
+        const byDatabase = inserts.map(({ item, deadline }) => ({
+          command: item,
+          deadline: deadline + this.#clockOffsetMs,
+        }));
+        stored = await store.insertCommands(db, owner, byDatabase);
       });
     if (begins.length > 0)
       steps.push(async (db) => {
@@ -380,10 +388,11 @@ export class BatchJournal implements Journal, OutputObserver {
     return { scripts, stored };
   }
 
-  #answer(batch: Batch, { scripts, stored }: Committed): void {
+  async #answer(batch: Batch, { scripts, stored }: Committed): Promise<void> {
+    const refused: InsertEntry[] = [];
     for (const entry of batch.inserts) {
-      const { uuid } = entry.item.command;
-      if (!stored.has(uuid)) entry.reject(new StorageUnavailable());
+      const { uuid } = entry.item;
+      if (!stored.has(uuid)) refused.push(entry);
       // Committed just in time, but nobody heard of it in time.
       else if (entry.abandoned) void this.#removeAbandoned(uuid);
       else entry.resolve();
@@ -395,6 +404,21 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     const changed = [...batch.output, ...batch.finishes.map(({ item }) => item)].map(({ uuid }) => uuid);
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
+    const waiting = refused.filter(({ abandoned }) => !abandoned);
+    if (waiting.length > 0) await this.#insertAgain(waiting);
+  }
+
+  /**
+   * The database found the deadlines of these past. Where their clients wait still its clock was set: compares the clocks
+   * again, and tries once more.
+   */
+  async #insertAgain(refused: readonly InsertEntry[]): Promise<void> {
+    try {
+      this.#clockOffsetMs = await store.clockOffset(this.#options.pool);
+      for (const entry of refused) if (!entry.abandoned) this.#inserts.add(entry);
+    } catch {
+      for (const entry of refused) entry.reject(new StorageUnavailable());
+    }
   }
 
   /** Deletes, however long it takes, a command that its client was told is not stored: the next server would run it. */
