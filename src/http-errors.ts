@@ -6,6 +6,7 @@ import { finished } from 'node:stream/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { DomainError, StorageUnavailable } from './errors.ts';
+import { reasonOf } from './persistence/pool.ts';
 
 interface Answer {
   statusCode: number;
@@ -65,7 +66,16 @@ export function registerErrorAnswers(app: FastifyInstance, { isStorageError }: E
   );
   app.setErrorHandler(async (error: FastifyError, request: FastifyRequest, reply) => {
     await discardBody(request.raw);
-    const answer = answerTo(isStorageError(error) ? new StorageUnavailable() : error);
+    // What the domain refuses is no failure: the client is told why, and may ask often.
+    if (error instanceof DomainError) {
+      request.log.debug({ code: error.code, reason: error.message }, 'a request was refused');
+      return send(reply, answerTo(error));
+    }
+    if (isStorageError(error)) {
+      request.log.warn({ reason: reasonOf(error) }, 'the database could not be used for a request');
+      return send(reply, answerTo(new StorageUnavailable()));
+    }
+    const answer = answerTo(error);
     if (answer.statusCode >= 500) request.log.error({ err: error }, 'a request failed');
     return send(reply, answer);
   });
@@ -102,7 +112,7 @@ export function answerFrameworkError(error: FastifyError, _: FastifyRequest, rep
   send(reply, answerTo(error));
 }
 
-function answerTo(error: FastifyError): Answer {
+function answerTo(error: FastifyError | DomainError): Answer {
   if (error instanceof DomainError) {
     const { statusCode, message, code, retryAfterSeconds } = error;
     return { statusCode, error: message, code, retryAfterSeconds };
