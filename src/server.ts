@@ -167,8 +167,9 @@ async function start(
       ...(signal !== undefined && { signal }),
     });
   let address: string | undefined;
-  const storage = await open().catch(async (error) => {
-    if (error instanceof StartupError) throw error;
+  // Our own PostgreSQL has to be there before it can be stopped: a signal does not cut its start short.
+  const storage = await open(database.embedded === undefined ? stopping : undefined).catch(async (error) => {
+    if (error instanceof StartupError || stopping.aborted) throw error;
     address = await serve(`is waiting for its database: ${reasonOf(error)}`);
     return waitFor(open, reasonOf(error), stopping, log);
   });
@@ -212,7 +213,7 @@ async function waitFor(
     ...WAIT,
     shouldRetry: ({ error }) => !(error instanceof StartupError) && !signal.aborted,
     onFailedAttempt: ({ error }) => {
-      if (!signal.aborted) tell(reasonOf(error));
+      if (!signal.aborted && !(error instanceof StartupError)) tell(reasonOf(error));
     },
   });
 }

@@ -8,6 +8,8 @@ import { mayPass } from './pool.ts';
 const MIGRATIONS = fileURLToPath(new URL('../../postgres', import.meta.url));
 /** How long a statement of a migration may take, in ms; one that changes a large table takes its time. */
 const STATEMENT_MS = 3_600_000;
+/** How long it may wait for a lock, in ms: everybody who wants the table later waits behind it. Then it is tried again. */
+const LOCK_MS = 5000;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /**
@@ -19,6 +21,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
   const client = createClient(databaseUrl, 'shellvisor migrations', STATEMENT_MS);
   try {
     await client.connect();
+    await client.query(`SET lock_timeout = ${LOCK_MS}`);
     await runner({
       dbClient: client,
       dir: MIGRATIONS,

@@ -192,11 +192,11 @@ export function isUnavailable(error: unknown): boolean {
 
 /**
  * What may pass by waiting when a server starts: a database that is away, starts or shuts down (08, 57), is full or takes
- * no more connections (53), is a standby that may be promoted (25006), or is not reached. A wrong password, a missing
+ * no more connections (53), is a standby that may be promoted (25006), has a table locked (55P03), or is not reached. A wrong password, a missing
  * database or a host name that nobody knows won't pass.
  */
 const PASSING =
-  /^((08|53|57|58|XX)...|25006|ECONN(REFUSED|RESET|ABORTED)|ENOENT|EPIPE|EAGAIN|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EAI_AGAIN)$/;
+  /^((08|53|57|58|XX)...|25006|55P03|ECONN(REFUSED|RESET|ABORTED)|ENOENT|EPIPE|EAGAIN|ETIMEDOUT|E(HOST|NET)(UNREACH|DOWN)|EAI_AGAIN)$/;
 /** What pg says without a code. */
 const PASSING_MESSAGE = /^(timeout expired|Query read timeout|Connection terminated)/;
 

@@ -89,7 +89,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     }
     options.database.isOurs = true;
   }
-  await migrate(url);
+  await unlessAborted(options.signal, () => migrate(url));
 
   // Readers must not keep the journal waiting for a connection, nor the other way round; nor deletions the readers.
   const openOne = async (poolOptions: PoolOptions) => {

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { Client } from 'pg';
 import t from 'tap';
 import { migrate } from '../../src/persistence/migrate.ts';
+import { mayPass } from '../../src/persistence/pool.ts';
 import { createDatabase } from '../helpers/cluster.ts';
 
 t.test('servers that start at once on an empty database migrate it once', async (t) => {
@@ -16,6 +17,18 @@ t.test('servers that start at once on an empty database migrate it once', async 
     rows.map(({ name }) => name),
     files.sort(),
   );
+});
+
+t.test('a migration that waits too long for a lock gives way, and is worth another try', async (t) => {
+  const url = await createDatabase(t);
+  const client = new Client(url);
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query('DELETE FROM migrations WHERE id = (SELECT max(id) FROM migrations)');
+  await client.query('BEGIN; LOCK commands, migrations');
+  const error = await migrate(url).catch((error) => error);
+  t.equal(error.code, '55P03');
+  t.ok(mayPass(error));
 });
 
 t.test('a migration that fails is told in one sentence, and changes nothing', async (t) => {

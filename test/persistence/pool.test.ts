@@ -106,5 +106,6 @@ t.test('which errors are worth waiting for', async (t) => {
   for (const code of ['28P01', '28000', '3D000', 'ENOTFOUND', 'EACCES', '42501', 'ERR_INVALID_URL']) {
     t.notOk(mayPass(sqlstate(code)), `${code} does not pass`);
   }
+  t.ok(mayPass(sqlstate('55P03')), 'a table that is locked');
   t.notOk(mayPass(new Error('anything else')));
 });

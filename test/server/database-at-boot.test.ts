@@ -1,4 +1,6 @@
+import { Client } from 'pg';
 import t from 'tap';
+import { migrate } from '../../src/persistence/migrate.ts';
 import { becomesReady, COMMANDS, DURABLES, ended, submit } from '../helpers/faults.ts';
 import { startPrivateCluster } from '../helpers/private-cluster.ts';
 import { launch, startServer, temporaryFolder } from '../helpers/server.ts';
@@ -46,6 +48,25 @@ for (const state of ['gone', 'stopped']) {
     t.ok(took < 4000, `it took ${took} ms`);
   });
 }
+
+t.test('a server that finds its database busy at the start can be shut down at once', async (t) => {
+  const url = await cluster.createDatabase();
+  await migrate(url);
+  const client = new Client(url);
+  await client.connect();
+  t.teardown(() => client.end());
+  await client.query('BEGIN; LOCK migrations');
+  const server = launch(t, { DATABASE_URL: url, DATA_DIR: temporaryFolder(t) });
+  await until('it waits for the lock', async () => {
+    const waiting = "SELECT FROM pg_locks WHERE relation = 'migrations'::regclass AND NOT granted";
+    return (await client.query(waiting)).rows.length > 0;
+  });
+  server.child.kill('SIGTERM');
+  const before = performance.now();
+  t.same(await server.exited, { code: 0, signal: null });
+  t.ok(performance.now() - before < 3000);
+  t.notMatch(server.stdout(), /shellvisor is/, 'it never served');
+});
 
 t.test('what a server that waited for its database can not mend ends it with one line', async (t) => {
   const DATABASE_URL = await cluster.createDatabase();
