@@ -1,10 +1,13 @@
 /** /api/v1/commands and /api/v1/durables/commands */
+import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
+import { watchEndings } from './ending.ts';
+import { tagAnswer } from './etag.ts';
 import {
   CommandBody,
   CommandParams,
@@ -16,6 +19,7 @@ import {
   uuidOf,
   wholeNumber,
 } from './schemas.ts';
+import { untilEnded, WaitQuery, waitOf } from './waiting.ts';
 
 export interface CommandRoutesOptions {
   commander: Commander;
@@ -56,6 +60,7 @@ const NewCommandBody = z
   .meta({ id: 'NewCommand' });
 
 const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
+const CreatedAndWaited = z.union([Created.and(CommandBody), Created]);
 const Stopped = z.object({ message: z.literal('command stopped successfully') });
 
 const ListQuery = query({
@@ -83,6 +88,18 @@ const refusals = {
 };
 
 export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (app, { commander, reader }) => {
+  const endingOf = watchEndings(app);
+  /** Null also when the database does not answer meanwhile: the command is stored all the same. */
+  const lookWhenEnded = async (uuid: string, ms: number, reply: FastifyReply) => {
+    try {
+      await untilEnded(reader, uuid, ms, endingOf(reply));
+      return await reader.get(uuid);
+    } catch (err) {
+      reply.log.warn({ err, uuid }, 'a new command could not be looked at');
+      return null;
+    }
+  };
+
   for (const durable of [false, true]) {
     app.route({
       method: 'POST',
@@ -93,18 +110,24 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: durable
           ? 'Run a script; its output shows while it runs'
           : 'Run a script; its output shows when it ends',
-        description: 'Answered once the command is stored. It runs as soon as a slot is free, oldest first.',
+        description:
+          'Answered once the command is stored. It runs as soon as a slot is free, oldest first. With `wait` answered ' +
+          'when it has ended, with all of it, or as far as it is when that time is over.',
+        querystring: WaitQuery,
         body: NewCommandBody,
         response: {
-          201: Created.meta({ description: 'It is stored.', headers: locationHeader }),
+          201: CreatedAndWaited.meta({ description: 'It is stored.', headers: locationHeader }),
           ...errors(refusals),
         },
       },
-      handler: async ({ body }, reply) => {
-        const { script, description, ...options } = body;
+      handler: async (request, reply) => {
+        const { script, description, ...options } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const uuid = await commander.submit({ script, description, durable, options: optionsFromJson(options) });
-        return reply.code(201).header('location', `/api/v1/commands/${uuid}`).send({ uuid });
+        const ms = waitOf(request, request.query, reply);
+        const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);
+        const body = record === null ? { uuid } : { uuid, ...commandBody(record) };
+        return reply.code(201).header('location', `/api/v1/commands/${uuid}`).send(body);
       },
     });
   }
@@ -134,12 +157,21 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         operationId: 'getCommand',
         tags: ['commands'],
         summary: 'Look at a command',
+        description: 'With `wait` answered when it has ended, or as it is when that time is over.',
         params: CommandParams,
-        response: { 200: CommandBody.describe('The command'), ...errors(notFound) },
+        querystring: WaitQuery,
+        response: {
+          200: CommandBody.describe('The command'),
+          304: z.undefined().describe('It is as it was: its `ETag` is in `If-None-Match`.'),
+          ...errors({ 400: '`INVALID_REQUEST`: `wait` is out of range.', ...notFound }),
+        },
       },
+      onSend: tagAnswer,
     },
-    async ({ params }) => {
-      const record = await reader.get(uuidOf(params));
+    async (request, reply) => {
+      const uuid = uuidOf(request.params);
+      await untilEnded(reader, uuid, waitOf(request, request.query, reply), endingOf(reply));
+      const record = await reader.get(uuid);
       if (record === null) throw new CommandNotFound();
       return commandBody(record);
     },

@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 
 /**
  * Watches over the answers of an application.
- * @returns a function that gives each answer what aborts when its client is gone, or the server ends.
+ * @returns a function that gives each answer a signal that aborts when its client is gone, or the server ends.
  */
-export function watchEndings(app: FastifyInstance): (reply: FastifyReply) => AbortController {
+export function watchEndings(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
   const open = new Set<AbortController>();
   app.addHook('preClose', async () => {
     for (const ending of open) ending.abort();
@@ -17,6 +17,6 @@ export function watchEndings(app: FastifyInstance): (reply: FastifyReply) => Abo
       open.delete(ending);
       ending.abort();
     });
-    return ending;
+    return ending.signal;
   };
 }

@@ -14,7 +14,10 @@ export interface OutputRoutesOptions {
   isStorageError: (error: unknown) => boolean;
 }
 
-/** How long a client may take nothing of what waits for it, in ms; then its connection is cut. */
+/**
+ * How long a client may take nothing of what waits for it, in ms; then its connection is cut. Node looks at intervals of
+ * this length, so it may be up to twice as long.
+ */
 const WRITE_MS = 30_000;
 const NEWLINE = 10;
 
@@ -109,7 +112,7 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
       if (follow) reply.header('x-accel-buffering', 'no').header('connection', 'close');
 
       if (request.method === 'HEAD') return reply.send(Readable.from([]));
-      return reply.send(Readable.from(bytesOf(read, () => reader.watch(uuid), wanted, mayPass, ending.signal)));
+      return reply.send(Readable.from(bytesOf(read, () => reader.watch(uuid), wanted, mayPass, ending)));
     },
   );
 };

@@ -64,7 +64,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'POST /api/v1/commands': create,
     'POST /api/v1/durables/commands': create,
     'GET /api/v1/commands': ['200', '400', '503'],
-    'GET /api/v1/commands/{uuid}': ['200', '404', '503'],
+    'GET /api/v1/commands/{uuid}': ['200', '304', '400', '404', '503'],
     'GET /api/v1/commands/{uuid}/output': ['200', '206', '400', '404', '416', '503'],
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
@@ -113,6 +113,7 @@ t.test('the details that clients rely on are documented', async (t) => {
     offset: { type: 'integer', minimum: 0, default: 0 },
   });
   t.match(paths['/api/v1/commands/{uuid}']?.get?.parameters, [
+    { name: 'wait', in: 'query', schema: { type: 'integer', minimum: 0, maximum: 300 } },
     { name: 'uuid', in: 'path', schema: { format: 'uuid' } },
   ]);
   t.same(Object.keys(paths['/manage/health']?.get?.responses['200']?.content ?? {}), ['text/plain']);
