@@ -167,8 +167,10 @@ async function start(
       ...(signal !== undefined && { signal }),
     });
   let address: string | undefined;
-  // Our own PostgreSQL has to be there before it can be stopped: a signal does not cut its start short.
-  const storage = await open(database.embedded === undefined ? stopping : undefined).catch(async (error) => {
+  // A signal does not cut the start short where scripts live, whose end has to be stored; nor that of our own PostgreSQL,
+  // which has to be there before it can be stopped.
+  const mayBreakOff = database.embedded === undefined && runner.living.size === 0;
+  const storage = await open(mayBreakOff ? stopping : undefined).catch(async (error) => {
     if (error instanceof StartupError || stopping.aborted) throw error;
     address = await serve(`is waiting for its database: ${reasonOf(error)}`);
     return waitFor(open, reasonOf(error), stopping, log);
