@@ -100,7 +100,10 @@ export class Scripts {
     script.attached = true;
     // Stored by a server that ended before it could say so. Nothing else might ever say it to a script that waits.
     script.window.acknowledge(from);
-    if (script.pid !== undefined) this.#link.control({ type: 'started', uuid, pid: script.pid });
+    // One that has ended does not run any more: its time would seem to be over before its end is heard.
+    if (script.pid !== undefined && script.ended === undefined) {
+      this.#link.control({ type: 'started', uuid, pid: script.pid });
+    }
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
     if (script.ended !== undefined) this.#link.control({ type: 'ended', uuid, ...script.ended });

@@ -11,7 +11,7 @@ import {
   type ScriptState,
   type ToLauncher,
 } from '../launcher/protocol.ts';
-import type { OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { LivingScript, OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
 import { killLeftovers } from '../scripts/setup.ts';
 
 export interface LauncherOptions {
@@ -43,6 +43,17 @@ interface Remote {
   sink: OutputSink;
   started: (pid: number | null) => void;
   ended: (result: Awaited<RunningProcess['ended']>) => void;
+}
+
+/** A script whose time goes on while we wait for the database. */
+function growing({ stoppedBy, elapsedMs }: ScriptState): LivingScript {
+  const heardAt = performance.now();
+  return {
+    stoppedBy,
+    get elapsedMs() {
+      return elapsedMs + performance.now() - heardAt;
+    },
+  };
 }
 
 /** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
@@ -119,7 +130,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     layers: hello.layers,
     unsupported: hello.unsupported,
     owner: hello.owner,
-    living: new Map<string, ScriptState>(hello.scripts.map((script) => [script.uuid, script])),
+    living: new Map(hello.scripts.map((script) => [script.uuid, growing(script)])),
     start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {

@@ -23,7 +23,7 @@ function launcher() {
   };
   const ended = (uuid: string) =>
     until('it has ended', () => told.find((message) => message.type === 'ended' && message.uuid === uuid));
-  return { scripts, launch, ended };
+  return { scripts, launch, ended, told };
 }
 
 t.test('a stop that comes too late harms nobody else', async (t) => {
@@ -43,6 +43,18 @@ t.test('the time of a script that has ended stands still', async (t) => {
   const before = scripts.states();
   await ended(launch('sleep 0.1'));
   t.equal(scripts.states()[0]?.elapsedMs, before[0]?.elapsedMs);
+});
+
+t.test('a script that has ended is not told as running to whoever attaches to it', async (t) => {
+  const { scripts, launch, ended, told } = launcher();
+  const uuid = launch('true');
+  await ended(uuid);
+  told.length = 0;
+  scripts.attach(uuid, 0);
+  t.same(
+    told.map(({ type }) => type),
+    ['ended'],
+  );
 });
 
 t.test('a grace as long as a timer can be is kept', async (t) => {

@@ -114,6 +114,28 @@ for (const state of ['gone', 'stopped']) {
   );
 }
 
+t.test('the time of a command goes on while its server waits for PostgreSQL', async (t) => {
+  const { server } = await setup(t, { PORT: `${await freePort()}` });
+  const timeoutMs = 8000;
+  const { body } = await server.request('POST', COMMANDS, { script: 'sleep 1000', timeout_ms: timeoutMs });
+  await until(
+    'it runs',
+    async () => (await server.request('GET', `${COMMANDS}/${body.uuid}`)).body.started_at !== null,
+  );
+  const startedAt = performance.now();
+  await cluster.kill();
+  process.kill(await serverPid(server), 'SIGKILL');
+  await until('the next one waits', async () => (await readiness(server).catch(() => null)) === 'starting');
+  await until('the time is over', () => performance.now() - startedAt > timeoutMs);
+  await cluster.start();
+  await becomesReady(server);
+  const readyAt = performance.now();
+  t.match(await ended(server, body.uuid), { status: 'FAILED', reason: 'timeout' });
+  const late = performance.now() - readyAt;
+  t.ok(late < 2500, `ended ${late} ms after the server was ready, not when the time that it waited had passed again`);
+  t.same(await server.end(), { code: 0, signal: null });
+});
+
 t.test('a server that starts while PostgreSQL restarts leaves the commands of those that live alone', async (t) => {
   const { folder, server, databaseUrl } = await setup(t);
   const oracles = await startOracles(server, folder, 2, 2500);
