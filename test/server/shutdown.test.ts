@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -93,9 +93,9 @@ t.test('one Ctrl-C arrives twice under npm start, and is one signal', async (t) 
 
 t.test('a second, later signal ends it at once', async (t) => {
   const { server } = await restartable(t, { SHELLVISOR_STOP_GRACE_MS: '60000', SHELLVISOR_SHUTDOWN_MS: '120000' });
-  const seconds = uniqueSeconds();
-  const uuid = await submit(server, `trap '' TERM; while :; do sleep 0.01; done # ${seconds}`);
-  await runs(server, uuid);
+  const ignores = join(temporaryFolder(t), 'ignores');
+  const uuid = await submit(server, `trap '' TERM; touch ${ignores}; while :; do sleep 0.01; done`);
+  await until('it ignores SIGTERM', () => existsSync(ignores));
   server.child.kill('SIGTERM');
   const ended = server.exited.then(() => true);
   await until('it ends', async () => {
