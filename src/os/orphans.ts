@@ -9,14 +9,10 @@
 import { openSync, readSync } from 'node:fs';
 import { readMark } from './mark.ts';
 import { signal } from './signal.ts';
+import { waitFor } from './wait.ts';
 
-// Constants of Linux: <linux/prctl.h>, <sys/wait.h>.
+/** Constant of Linux: <linux/prctl.h>. */
 const PR_SET_CHILD_SUBREAPER = 36;
-const P_PID = 1;
-const WNOHANG = 1;
-const WEXITED = 4;
-/** Where siginfo_t has it on 64 bits. */
-const SI_PID = 16;
 
 /** The longest that one hunt blocks the event loop, in ms. */
 const HUNT_MS = 5;
@@ -101,19 +97,13 @@ async function load() {
     const { default: koffi } = await import('koffi');
     const libc = koffi.load(null);
     const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
-    const waitid = libc.func('int waitid(int type, uint id, void *info, int options)');
+    const { reap } = waitFor(libc);
     // proc_tid_children(5); kernels built without CONFIG_PROC_CHILDREN have none.
     const list = openSync(`/proc/self/task/${process.pid}/children`, 'r');
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) !== 0) return null;
     const part = Buffer.alloc(64 * 1024);
-    const info = Buffer.alloc(128);
     return {
-      /** Reaps a child if it has ended. */
-      reap(pid: number): boolean {
-        // si_pid stays 0 when there is nothing to reap.
-        info.writeInt32LE(0, SI_PID);
-        return waitid(P_PID, pid, info, WEXITED | WNOHANG) === 0 && info.readInt32LE(SI_PID) !== 0;
-      },
+      reap,
       /** The children of the main thread, as they are now. */
       children(): number[] {
         let text = '';

@@ -12,9 +12,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-
-/** How a child ended, as wait(2) tells it. */
-export type WaitStatus = { exitCode: number; signal: null } | { exitCode: null; signal: string };
+import { type WaitStatus, waitFor } from './wait.ts';
 
 /** A child process that leads its own session and process group, both numbered by its `pid`. */
 export interface Child {
@@ -50,19 +48,13 @@ export async function createSpawner(): Promise<Spawner> {
   }
 }
 
-const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 const errorNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 
-// Constants of Linux, the same on x86_64 and arm64: <spawn.h>, <fcntl.h>, <sys/wait.h>.
+// Constants of Linux, the same on x86_64 and arm64: <spawn.h>, <fcntl.h>.
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
 const O_CLOEXEC = 0o2000000;
-const P_PID = 1;
-const WNOHANG = 1;
-const WEXITED = 4;
-const WNOWAIT = 0x01000000;
-const CLD_EXITED = 1;
 
 /** Most spawns at once: libuv has four threads for them, and koffi refuses more calls than 256. */
 const MOST_AT_ONCE = 16;
@@ -96,7 +88,7 @@ async function posixSpawner(): Promise<Spawner> {
   const spawnAside = promisify(posixSpawn.async) as (...args: unknown[]) => Promise<number>;
   const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)');
   const close = libc.func('int close(int fd)');
-  const waitid = libc.func('int waitid(int type, uint id, void *info, int options)');
+  const { endOf, reap } = waitFor(libc);
   // Descriptors that whoever started us left open must not reach scripts. glibc ≥ 2.34 has it; ours are close-on-exec anyway.
   const addCloseFrom = optional(() =>
     libc.func('int posix_spawn_file_actions_addclosefrom_np(void *actions, int lowest)'),
@@ -111,17 +103,6 @@ async function posixSpawner(): Promise<Spawner> {
   setSignalMask(attributes, Buffer.alloc(128));
 
   const waiting = new Map<number, (status: WaitStatus) => void>();
-  const info = Buffer.alloc(128);
-
-  /** Looks, without reaping, whether a child of ours has ended. waitid(-1) would steal libuv's own children. */
-  function endOf(pid: number): WaitStatus | null {
-    info.fill(0);
-    // siginfo_t of Linux on 64 bits: si_code at 8, si_pid at 16, si_status at 24.
-    if (waitid(P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT) !== 0 || info.readInt32LE(16) === 0) return null;
-    const status = info.readInt32LE(24);
-    if (info.readInt32LE(8) === CLD_EXITED) return { exitCode: status, signal: null };
-    return { exitCode: null, signal: signalNames.get(status) ?? `SIG${status}` };
-  }
 
   function look(): void {
     for (const [pid, resolve] of waiting) {
@@ -197,7 +178,7 @@ async function posixSpawner(): Promise<Spawner> {
           stderr: new Socket({ fd: err, readable: true, writable: false }),
           exited: untilExit(pid),
           isHeld: true,
-          reap: () => waitid(P_PID, pid, info, WEXITED | WNOHANG),
+          reap: () => void reap(pid),
         };
       } finally {
         slots.giveBack();

@@ -119,26 +119,15 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   insert(command: NewCommand): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const givenUpAt = store.steadyNow() + INSERT_DEADLINE_MS;
-      const entry: InsertEntry = { item: command, deadline: givenUpAt, abandoned: false, resolve, reject };
-      // Looks once more at what has come: when our own event loop was blocked, the database may well have answered.
-      const deadline = setTimeout(() => setImmediate(abandon), INSERT_DEADLINE_MS);
-      const abandon = () => {
-        entry.abandoned = true;
-        this.#inserts.delete(entry);
-        reject(new StorageUnavailable());
-      };
-      entry.resolve = () => {
-        clearTimeout(deadline);
-        resolve();
-      };
-      entry.reject = (error) => {
-        clearTimeout(deadline);
-        reject(error);
-      };
-      this.#inserts.add(entry);
-      this.#flushNow();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const deadline = store.steadyNow() + INSERT_DEADLINE_MS;
+    const entry: InsertEntry = { item: command, deadline, abandoned: false, resolve, reject };
+    this.#inserts.add(entry);
+    this.#flushNow();
+    return within(INSERT_DEADLINE_MS, promise, () => {
+      entry.abandoned = true;
+      this.#inserts.delete(entry);
+      return new StorageUnavailable();
     });
   }
 
