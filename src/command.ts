@@ -62,8 +62,8 @@ export function outputLimitOf(bytes: number): OutputLimit {
 export interface StoredOutput {
   /** Where it ends: the place behind its last byte in all that was printed. */
   upTo: number;
-  /** What of it is kept; null when it began under a server that kept everything. */
-  limit: OutputLimit | null;
+  /** What of it is kept, as the server under which it began has said. */
+  limit: OutputLimit;
 }
 
 /** How much of an output is read at once, in bytes: a client that takes nothing of it holds three times as much. */

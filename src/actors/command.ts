@@ -100,6 +100,7 @@ export const commandMachine = setup({
   },
   guards: {
     hasTimeout: ({ context }) => context.timeoutMs !== undefined,
+    isUnstopped: ({ context }) => context.stoppedBy === null,
     isExecuted: ({ context }) => context.outcome?.status === 'EXECUTED',
     isStopped: ({ context }) => context.outcome?.status === 'STOPPED',
   },
@@ -174,6 +175,16 @@ export const commandMachine = setup({
             params: ({ event }) => ({ end: event.end, durationMs: event.durationMs }),
           },
         },
+        stop: {
+          guard: 'isUnstopped',
+          target: '.terminating',
+          actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+        },
+        'process.overflowed': {
+          guard: 'isUnstopped',
+          target: '.terminating',
+          actions: { type: 'recordStop', params: { reason: 'output_limit' } },
+        },
       },
       initial: 'starting',
       states: {
@@ -183,14 +194,6 @@ export const commandMachine = setup({
               target: 'running',
               actions: { type: 'recordPid', params: ({ event }) => ({ pid: event.pid }) },
             },
-            stop: {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
-            },
-            'process.overflowed': {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
-            },
           },
         },
         attaching: {
@@ -199,27 +202,9 @@ export const commandMachine = setup({
               target: 'running',
               actions: { type: 'recordPid', params: ({ event }) => ({ pid: event.pid }) },
             },
-            stop: {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
-            },
-            'process.overflowed': {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
-            },
           },
         },
         running: {
-          on: {
-            stop: {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
-            },
-            'process.overflowed': {
-              target: 'terminating',
-              actions: { type: 'recordStop', params: { reason: 'output_limit' } },
-            },
-          },
           after: {
             timeout: {
               guard: 'hasTimeout',

@@ -27,9 +27,8 @@ interface Script {
   /** Undefined until bash runs, null when it could not be started. */
   pid: number | null | undefined;
   stoppedBy: StopReason | null;
-  ended: { end: ProcessEnd; durationMs: number | null } | undefined;
-  /** When it ended, by performance.now(). */
-  endedAt: number | undefined;
+  /** How it ended, once it has; `at` by performance.now(). */
+  ended: { end: ProcessEnd; durationMs: number | null; at: number } | undefined;
   ladder: NodeJS.Timeout | undefined;
   /** Whether the server that is there gets its events. */
   attached: boolean;
@@ -49,10 +48,10 @@ export class Scripts {
 
   /** What a new server has to know. */
   states(): ScriptState[] {
-    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt, endedAt }]) => ({
+    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt, ended }]) => ({
       uuid,
       stoppedBy,
-      elapsedMs: (endedAt ?? performance.now()) - startedAt,
+      elapsedMs: (ended?.at ?? performance.now()) - startedAt,
     }));
   }
 
@@ -76,7 +75,6 @@ export class Scripts {
       pid: undefined,
       stoppedBy: null,
       ended: undefined,
-      endedAt: undefined,
       ladder: undefined,
       attached: true,
     };
@@ -86,10 +84,9 @@ export class Scripts {
       if (script.attached) this.#link.control({ type: 'started', uuid, pid });
     });
     void process.ended.then((ended) => {
-      script.ended = ended;
-      script.endedAt = performance.now();
+      script.ended = { ...ended, at: performance.now() };
       clearTimeout(script.ladder);
-      if (script.attached) this.#link.control({ type: 'ended', uuid, ...ended });
+      if (script.attached) this.#tellEnd(uuid, script.ended);
     });
   }
 
@@ -106,7 +103,11 @@ export class Scripts {
     }
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
-    if (script.ended !== undefined) this.#link.control({ type: 'ended', uuid, ...script.ended });
+    if (script.ended !== undefined) this.#tellEnd(uuid, script.ended);
+  }
+
+  #tellEnd(uuid: string, { end, durationMs }: NonNullable<Script['ended']>): void {
+    this.#link.control({ type: 'ended', uuid, end, durationMs });
   }
 
   /** The server is gone: nobody gets events until the next one attaches. */

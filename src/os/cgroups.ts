@@ -18,14 +18,11 @@ import {
 } from 'node:fs';
 import { mkdir, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { readProcFile } from './mark.ts';
+import { growingPauses } from './pauses.ts';
 
 /** What can limit a command: cgroups(7). */
 const CONTROLLERS = ['memory', 'pids'];
-
-/** The first and the longest pause between two looks at a group, in ms. */
-const PAUSE_MS = [2, 50] as const;
 
 /**
  * The groups of the commands of one process.
@@ -198,10 +195,7 @@ export class Cgroup {
 
   /** Waits until nothing lives in it; while `hard()` is true it also kills. */
   async untilEmpty(hard: () => boolean): Promise<void> {
-    for (let pause: number = PAUSE_MS[0]; !this.isEmpty; pause = Math.min(pause * 2, PAUSE_MS[1])) {
-      if (hard()) this.kill();
-      await delay(pause);
-    }
+    for (const pause = growingPauses(); !this.isEmpty; await pause()) if (hard()) this.kill();
   }
 
   /** Kills all that is in it, and below it, in one step. */

@@ -12,13 +12,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Cgroup, Cgroups } from './cgroups.ts';
 import { markOf } from './mark.ts';
 import { adoptOrphans, type Orphans } from './orphans.ts';
+import { growingPauses } from './pauses.ts';
 import { lookAtProcesses, type ProcessTable, type TreeId } from './process-table.ts';
 import { signal } from './signal.ts';
 
 export type Layer = 'process group' | 'process table' | 'subreaper' | 'cgroup';
 
-/** The first and the longest pause between two looks, in ms. */
-const PAUSE_MS = [2, 50] as const;
 /** Pause after a look that failed, in ms. */
 const FAILED_LOOK_MS = 200;
 /**
@@ -184,7 +183,7 @@ export async function killTrees(uuids: readonly string[]): Promise<number> {
 async function sweep(tree: TreeId, hard: () => boolean, orphans: Orphans | null): Promise<number> {
   const killed = new Set<number>();
   let hunted = 0;
-  let pause: number = PAUSE_MS[0];
+  const pause = growingPauses();
   for (let emptyLooks = 0; emptyLooks < EMPTY_LOOKS; ) {
     let table: ProcessTable;
     try {
@@ -206,10 +205,7 @@ async function sweep(tree: TreeId, hard: () => boolean, orphans: Orphans | null)
         signal(pid, 'SIGKILL');
         killed.add(pid);
       }
-    } else {
-      await delay(pause);
-      pause = Math.min(pause * 2, PAUSE_MS[1]);
-    }
+    } else await pause();
   }
   return killed.size + hunted;
 }

@@ -13,14 +13,26 @@
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { NewCommand, Outcome, OutputLimit, StoredOutput } from '../command.ts';
+import type { NewCommand, Outcome, StoredOutput } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
 import type { CommandOutput, Journal } from '../ports.ts';
+import {
+  type Batch,
+  type BatchTarget,
+  type Committed,
+  divide,
+  type Entry,
+  type FinishItem,
+  type InsertEntry,
+  writeBatch,
+} from './batch.ts';
 import type { Changes } from './changes.ts';
-import * as store from './commands.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
+import { clockOffset, steadyNow } from './sql/clock.ts';
+import { deleteCommand } from './sql/commands.ts';
+import type { Cut, OutputRow } from './sql/output.ts';
 
 /** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
 const GATHER_MS = 20;
@@ -37,54 +49,11 @@ const REMOVE_MS = 5000;
 /** What is to be written is tried again for ever, after a pause that doubles up to its bound, in ms. */
 const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1000 };
 
-interface Entry<Item, Result> {
-  item: Item;
-  resolve: (result: Result) => void;
-  reject: (error: unknown) => void;
-}
-
-interface InsertEntry extends Entry<NewCommand, void> {
-  /** When its client gives up, by `steadyNow`. */
-  deadline: number;
-  /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
-  abandoned: boolean;
-}
-
-type FinishItem = Omit<store.Finish, 'outputBytes'>;
-
-interface Batch {
-  inserts: InsertEntry[];
-  begins: Entry<store.Begin, string | null>[];
-  output: store.OutputRow[];
-  /** Whose output that is. */
-  taken: OutputBuffer[];
-  /** What falls out of the tails of their commands... */
-  cuts: store.Cut[];
-  /** ...and, to the byte, of those that end. */
-  lastCuts: store.Cut[];
-  finishes: Entry<store.Finish, void>[];
-}
-
-/** What a batch brought to light. */
-interface Committed {
-  /** The scripts of the commands that were begun. */
-  scripts: Map<string, string>;
-  /** Which of the new commands are stored. */
-  stored: ReadonlySet<string>;
-}
-
-export interface JournalOptions {
-  /** For the batches alone, so that they wait for nobody. */
-  pool: DatabasePool;
+/** The pool is for the batches alone, so that they wait for nobody. */
+export interface JournalOptions extends BatchTarget {
   /** How long its statements may take; the journal makes it grow. */
   patience: Patience;
   deletePool: DatabasePool;
-  /** By how much the clock of the database is ahead of `steadyNow`, in ms. */
-  clockOffsetMs: number;
-  /** The number of this server, as stored with its commands. */
-  owner: number;
-  /** What is kept of the output of a command that begins now. */
-  outputLimit: OutputLimit;
   /** Told of the commands whose output or outcome was committed. */
   changes: Changes;
   /** Told of each failed attempt to commit a batch. */
@@ -95,7 +64,7 @@ export interface JournalOptions {
 
 export class BatchJournal implements Journal, OutputObserver {
   readonly #options: JournalOptions;
-  #clockOffsetMs: number;
+  #target: BatchTarget;
   readonly #inserts = new Set<InsertEntry>();
   #begins: Batch['begins'] = [];
   #finishes: Entry<FinishItem, void>[] = [];
@@ -115,12 +84,12 @@ export class BatchJournal implements Journal, OutputObserver {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#clockOffsetMs = options.clockOffsetMs;
+    this.#target = options;
   }
 
   insert(command: NewCommand): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const deadline = store.steadyNow() + INSERT_DEADLINE_MS;
+    const deadline = steadyNow() + INSERT_DEADLINE_MS;
     const entry: InsertEntry = { item: command, deadline, abandoned: false, resolve, reject };
     this.#inserts.add(entry);
     this.#flushNow();
@@ -150,7 +119,7 @@ export class BatchJournal implements Journal, OutputObserver {
 
   async remove(uuid: string): Promise<boolean> {
     // Not in a batch: a large output takes long to delete, and nobody else's commands shall wait for that.
-    const deletion = store.deleteCommand(this.#options.deletePool, uuid);
+    const deletion = deleteCommand(this.#options.deletePool, uuid);
     try {
       return await within(REMOVE_MS, deletion, () => new DeletionInDoubt());
     } catch (error) {
@@ -259,9 +228,9 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   #nextBatch(): Batch {
-    const output: store.OutputRow[] = [];
+    const output: OutputRow[] = [];
     const taken: OutputBuffer[] = [];
-    const cuts: store.Cut[] = [];
+    const cuts: Cut[] = [];
     let room = BATCH_BYTES;
     for (const buffer of this.#dirty) {
       if (room <= 0 || output.length >= BATCH_ROWS) break;
@@ -276,7 +245,7 @@ export class BatchJournal implements Journal, OutputObserver {
       if (buffer.pendingBytes > 0) break;
     }
     const finishes: Batch['finishes'] = [];
-    const lastCuts: store.Cut[] = [];
+    const lastCuts: Cut[] = [];
     const later: Entry<FinishItem, void>[] = [];
     for (const entry of this.#finishes) {
       const buffer = this.#outputs.get(entry.item.uuid);
@@ -307,7 +276,7 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Commits a batch, however long it takes, and answers all who wait for it. */
   async #commit(batch: Batch): Promise<void> {
     try {
-      const results = await pRetry(() => this.#write(batch), {
+      const results = await pRetry(() => writeBatch(this.#target, batch), {
         ...RETRY,
         shouldRetry: ({ error }) => isTransient(error),
         onFailedAttempt: ({ error, attemptNumber }) => {
@@ -328,53 +297,12 @@ export class BatchJournal implements Journal, OutputObserver {
 
   /** Finds the entry that the database refuses, so that one bad apple does not spoil the batch. */
   async #commitApart(batch: Batch, error: unknown): Promise<void> {
-    const entries = [...batch.inserts, ...batch.begins, ...batch.finishes];
-    const cuts = [...batch.cuts, ...batch.lastCuts];
-    if (entries.length + batch.output.length + cuts.length <= 1) {
-      for (const entry of entries) entry.reject(error);
-      for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
-      for (const { uuid } of [...batch.output, ...cuts]) this.#options.onRefused(error, uuid);
-      return;
-    }
-    const none: Batch = { inserts: [], begins: [], output: [], taken: [], cuts: [], lastCuts: [], finishes: [] };
-    for (const entry of batch.inserts) await this.#commit({ ...none, inserts: [entry] });
-    for (const entry of batch.begins) await this.#commit({ ...none, begins: [entry] });
-    for (const row of batch.output) await this.#commit({ ...none, output: [row] });
-    for (const cut of batch.cuts) await this.#commit({ ...none, cuts: [cut] });
-    for (const cut of batch.lastCuts) await this.#commit({ ...none, lastCuts: [cut] });
-    for (const entry of batch.finishes) await this.#commit({ ...none, finishes: [entry] });
-  }
-
-  async #write(batch: Batch): Promise<Committed> {
-    const { pool, owner, outputLimit } = this.#options;
-    const { inserts, begins, output, cuts, lastCuts, finishes } = batch;
-    let scripts = new Map<string, string>();
-    let stored: ReadonlySet<string> = new Set();
-    const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
-    const steps: ((db: store.Connection) => Promise<void>)[] = [];
-    if (inserts.length > 0)
-      steps.push(async (db) => {
-        const byDatabase = inserts.map(({ item, deadline }) => ({
-          command: item,
-          deadline: deadline + this.#clockOffsetMs,
-        }));
-        stored = await store.insertCommands(db, owner, byDatabase);
-      });
-    if (begins.length > 0)
-      steps.push(async (db) => {
-        scripts = await store.beginCommands(db, owner, items(begins), outputLimit);
-      });
-    if (output.length > 0) steps.push((db) => store.appendOutput(db, output));
-    if (cuts.length > 0) steps.push((db) => store.dropOutput(db, cuts));
-    if (lastCuts.length > 0) steps.push((db) => store.cutOutput(db, lastCuts));
-    if (finishes.length > 0) steps.push((db) => store.finishCommands(db, owner, items(finishes)));
-    // A single statement is a transaction by itself, without two more round trips.
-    if (steps.length === 1) await steps[0]?.(pool);
-    else if (steps.length > 1)
-      await pool.transaction(async (db) => {
-        for (const step of steps) await step(db);
-      });
-    return { scripts, stored };
+    const parts = divide(batch);
+    for (const part of parts) await this.#commit(part);
+    if (parts.length > 0) return;
+    for (const entry of [...batch.inserts, ...batch.begins, ...batch.finishes]) entry.reject(error);
+    for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
+    for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts]) this.#options.onRefused(error, uuid);
   }
 
   async #answer(batch: Batch, { scripts, stored }: Committed): Promise<void> {
@@ -403,7 +331,7 @@ export class BatchJournal implements Journal, OutputObserver {
    */
   async #insertAgain(refused: readonly InsertEntry[]): Promise<void> {
     try {
-      this.#clockOffsetMs = await store.clockOffset(this.#options.pool);
+      this.#target = { ...this.#target, clockOffsetMs: await clockOffset(this.#options.pool) };
       for (const entry of refused) if (!entry.abandoned) this.#inserts.add(entry);
     } catch {
       for (const entry of refused) entry.reject(new StorageUnavailable());
@@ -415,7 +343,7 @@ export class BatchJournal implements Journal, OutputObserver {
     this.#abandoned++;
     try {
       const { deletePool } = this.#options;
-      await pRetry(() => store.deleteCommand(deletePool, uuid), {
+      await pRetry(() => deleteCommand(deletePool, uuid), {
         ...RETRY,
         shouldRetry: ({ error }) => isTransient(error),
       });

@@ -8,7 +8,7 @@
  */
 import type { OutputLimit, Stream } from '../command.ts';
 import type { CommandOutput } from '../ports.ts';
-import type { Cut, OutputRow } from './commands.ts';
+import type { Cut, OutputRow } from './sql/output.ts';
 
 /** How many bytes of one command may wait for their commit before its pipes are paused. */
 export const WINDOW_BYTES = 1024 * 1024;

@@ -5,7 +5,9 @@ import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
 import type { Changes } from './changes.ts';
-import { type Connection, selectCommand, selectCommands, selectOutput, selectStatus } from './commands.ts';
+import type { Connection } from './sql/connection.ts';
+import { selectOutput } from './sql/output.ts';
+import { selectCommand, selectCommands, selectStatus } from './sql/records.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
 export const READ_MS = 5000;

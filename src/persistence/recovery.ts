@@ -11,7 +11,7 @@ import {
   otherOwners,
   queuedOf,
   type WaitingCommand,
-} from './commands.ts';
+} from './sql/owners.ts';
 
 /**
  * How long to wait for the lock of a server that may be gone, in ms: PostgreSQL notices the end of a killed server's

@@ -4,7 +4,6 @@ import { StartupError } from '../errors.ts';
 import type { CommandReader, ProcessRunner } from '../ports.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
-import { clockOffset } from './commands.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
 import { journalName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
@@ -12,6 +11,7 @@ import { migrate } from './migrate.ts';
 import { mayPass, openPool, Patience, type PoolOptions, reasonOf } from './pool.ts';
 import { createReader, READ_MS } from './reader.ts';
 import { type Recovered, recover } from './recovery.ts';
+import { clockOffset } from './sql/clock.ts';
 
 /** How long a statement of a batch may take, in ms: the first time, and at most after time-outs. */
 const BATCH_MS = [15_000, 600_000] as const;

@@ -11,7 +11,7 @@ const machine = commandMachine.provide({
 const input = { uuid: 'u', durable: false, options: {}, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
 const events = [
   { type: 'start' },
-  { type: 'resume', stored: { upTo: 5, limit: null }, elapsedMs: 0 },
+  { type: 'resume', stored: { upTo: 5, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 },
   { type: 'process.started', pid: 1 },
   { type: 'process.overflowed' },
   { type: 'stop', reason: 'stop' },

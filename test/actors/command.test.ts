@@ -218,7 +218,7 @@ t.test('a command that prints more than it may is ended, at any time, and has fa
   for (const before of [
     [start],
     [start, started],
-    [{ type: 'resume', stored: { upTo: 7, limit: null }, elapsedMs: 1 }],
+    [{ type: 'resume', stored: { upTo: 7, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 1 }],
   ]) {
     const c = simulate();
     c.send(...(before as CommandEvent[]), overflowed, stop, overflowed);
@@ -251,7 +251,7 @@ t.test('an outcome that can not be stored is told as such', async (t) => {
 
 t.test('a command whose script outlived the server is followed again, and shows so', async (t) => {
   const c = simulate({ timeoutMs: 1000 });
-  c.send({ type: 'resume', stored: { upTo: 7, limit: null }, elapsedMs: 400 });
+  c.send({ type: 'resume', stored: { upTo: 7, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 400 });
   t.same(c.state(), { executing: 'attaching' });
   c.send(started);
   t.same(c.state(), { executing: 'running' });
@@ -265,7 +265,7 @@ t.test('a command whose script outlived the server is followed again, and shows 
 
 t.test('a stop that a crash of the server cut off goes on', async (t) => {
   const c = simulate();
-  c.send({ type: 'resume', stored: { upTo: 0, limit: null }, elapsedMs: 0 }, stop);
+  c.send({ type: 'resume', stored: { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 }, stop);
   t.same(c.state(), { executing: 'terminating' });
   c.send(started, killed);
   t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop' });

@@ -293,7 +293,14 @@ t.test('a command that lives already is attached to, beyond the slots, and forgo
   const { commander, runner, journal, running } = system({ maxParallel: 1 });
   journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
   commander.readmit([
-    { uuid: 'old', durable: true, options: {}, stored: { upTo: 42, limit: null }, elapsedMs: 9, stoppedBy: null },
+    {
+      uuid: 'old',
+      durable: true,
+      options: {},
+      stored: { upTo: 42, limit: { headBytes: 10, tailBytes: 10 } },
+      elapsedMs: 9,
+      stoppedBy: null,
+    },
   ]);
   const process = await running('old');
   t.same(runner.attachments, [{ uuid: 'old', from: 42 }]);

@@ -4,11 +4,12 @@ import t, { type Test } from 'tap';
 import { type Outcome, outputLimitOf } from '../../src/command.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
 import { Changes } from '../../src/persistence/changes.ts';
-import { clockOffset, insertCommands } from '../../src/persistence/commands.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 import { Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
+import { clockOffset } from '../../src/persistence/sql/clock.ts';
+import { insertCommands } from '../../src/persistence/sql/commands.ts';
 import { newCommand, openDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
 

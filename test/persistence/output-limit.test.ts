@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { OutputLimit, Stream } from '../../src/command.ts';
 import { type Window, WindowPool } from '../../src/launcher/window.ts';
-import type { Cut, OutputRow } from '../../src/persistence/commands.ts';
 import { OutputBuffer, WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
+import type { Cut, OutputRow } from '../../src/persistence/sql/output.ts';
 
 const observer = { wrote: () => {}, full: () => {}, hasRoom: () => true };
 const bytes = randomBytes(7 * 1024 * 1024);

@@ -22,9 +22,10 @@ async function setup(t: Test) {
   };
   const insert = (n: number, owner: number, status: string) =>
     database.rows(
-      `INSERT INTO commands (command_uuid, script, durable, created_at, owner, status, started_at)
-       VALUES ($1, 'true', true, now(), $2, $3, CASE WHEN $3 = 'EXECUTING' THEN now() END)`,
-      [uuid(n), owner, status],
+      `INSERT INTO commands
+         (command_uuid, script, durable, created_at, owner, status, started_at, output_head, output_tail)
+       VALUES ($1, 'true', true, now(), $2, $3, $4, $5, $5)`,
+      [uuid(n), owner, status, ...(status === 'EXECUTING' ? [new Date(), 100] : [null, null])],
     );
   return {
     ...database,

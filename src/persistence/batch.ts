@@ -1,0 +1,101 @@
+/** A batch of the journal: what is committed together, in the order of a command's life. */
+import type { DatabasePool } from 'slonik';
+import type { NewCommand, OutputLimit } from '../command.ts';
+import type { OutputBuffer } from './output-buffer.ts';
+import { type Begin, beginCommands, type Finish, finishCommands, insertCommands } from './sql/commands.ts';
+import type { Connection } from './sql/connection.ts';
+import { appendOutput, type Cut, cutOutput, dropOutput, type OutputRow } from './sql/output.ts';
+
+/** What waits for its commit, and who waits for that. */
+export interface Entry<Item, Result> {
+  item: Item;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+}
+
+export interface InsertEntry extends Entry<NewCommand, void> {
+  /** When its client gives up, by `steadyNow`. */
+  deadline: number;
+  /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
+  abandoned: boolean;
+}
+
+/** How much it printed is known once all of that is written. */
+export type FinishItem = Omit<Finish, 'outputBytes'>;
+
+/** What is committed together. */
+export interface Batch {
+  inserts: InsertEntry[];
+  begins: Entry<Begin, string | null>[];
+  output: OutputRow[];
+  /** Whose output that is. */
+  taken: OutputBuffer[];
+  /** What falls out of the tails of their commands... */
+  cuts: Cut[];
+  /** ...and, to the byte, of those that end. */
+  lastCuts: Cut[];
+  finishes: Entry<Finish, void>[];
+}
+
+/** What a batch brought to light. */
+export interface Committed {
+  /** The scripts of the commands that were begun. */
+  scripts: Map<string, string>;
+  /** Which of the new commands are stored. */
+  stored: ReadonlySet<string>;
+}
+
+/** Where batches go. */
+export interface BatchTarget {
+  pool: DatabasePool;
+  /** The number of this server. */
+  owner: number;
+  /** What is kept of the output of a command that begins now. */
+  outputLimit: OutputLimit;
+  /** By how much the clock of the database is ahead of `steadyNow`, in ms. */
+  clockOffsetMs: number;
+}
+
+/** Writes a batch in one transaction. */
+export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Committed> {
+  const { pool, owner, outputLimit, clockOffsetMs } = target;
+  const { inserts, begins, output, cuts, lastCuts, finishes } = batch;
+  let scripts = new Map<string, string>();
+  let stored: ReadonlySet<string> = new Set();
+  const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
+  const steps: ((db: Connection) => Promise<void>)[] = [];
+  if (inserts.length > 0)
+    steps.push(async (db) => {
+      const byDatabase = inserts.map(({ item, deadline }) => ({ command: item, deadline: deadline + clockOffsetMs }));
+      stored = await insertCommands(db, owner, byDatabase);
+    });
+  if (begins.length > 0)
+    steps.push(async (db) => {
+      scripts = await beginCommands(db, owner, items(begins), outputLimit);
+    });
+  if (output.length > 0) steps.push((db) => appendOutput(db, output));
+  if (cuts.length > 0) steps.push((db) => dropOutput(db, cuts));
+  if (lastCuts.length > 0) steps.push((db) => cutOutput(db, lastCuts));
+  if (finishes.length > 0) steps.push((db) => finishCommands(db, owner, items(finishes)));
+  // A single statement is a transaction by itself, without two more round trips.
+  if (steps.length === 1) await steps[0]?.(pool);
+  else if (steps.length > 1)
+    await pool.transaction(async (db) => {
+      for (const step of steps) await step(db);
+    });
+  return { scripts, stored };
+}
+
+/** A batch in parts of one entry each, in the same order; nothing when there is no more than one. */
+export function divide(batch: Batch): Batch[] {
+  const none: Batch = { inserts: [], begins: [], output: [], taken: [], cuts: [], lastCuts: [], finishes: [] };
+  const parts = [
+    ...batch.inserts.map((entry) => ({ ...none, inserts: [entry] })),
+    ...batch.begins.map((entry) => ({ ...none, begins: [entry] })),
+    ...batch.output.map((row) => ({ ...none, output: [row] })),
+    ...batch.cuts.map((cut) => ({ ...none, cuts: [cut] })),
+    ...batch.lastCuts.map((cut) => ({ ...none, lastCuts: [cut] })),
+    ...batch.finishes.map((entry) => ({ ...none, finishes: [entry] })),
+  ];
+  return parts.length > 1 ? parts : [];
+}

@@ -1,0 +1,114 @@
+/** The life of commands, from `QUEUED` to their outcome; set-based: each statement serves a whole batch. */
+import { sql } from 'slonik';
+import { z } from 'zod';
+import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
+import { optionsToJson } from '../../run-options.ts';
+import { type Connection, none } from './connection.ts';
+
+const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
+
+export interface Begin {
+  uuid: string;
+  startedAt: Date;
+}
+
+export interface Finish {
+  uuid: string;
+  outcome: Outcome;
+  endedAt: Date;
+  /** All bytes it printed. */
+  outputBytes: number;
+}
+
+/** A new command, and when its client stops waiting for it. */
+export interface Insert {
+  command: NewCommand;
+  /** By the clock of the database, in ms since the epoch. */
+  deadline: number;
+}
+
+/**
+ * Stores new commands as `QUEUED`; one that is stored already stays as it is. One whose deadline has passed is not stored:
+ * its client was told so, and the statement may have lain in the queue of a database that did not answer.
+ * @returns the uuids of those that are stored.
+ */
+export async function insertCommands(
+  db: Connection,
+  owner: number,
+  inserts: readonly Insert[],
+): Promise<ReadonlySet<string>> {
+  const rows = inserts.map(({ command: c, deadline }) => [
+    c.uuid,
+    c.description,
+    c.script,
+    c.durable,
+    JSON.stringify(optionsToJson(c.options)),
+    c.createdAt.toISOString(),
+    new Date(deadline).toISOString(),
+  ]);
+  const uuids = inserts.map(({ command }) => command.uuid);
+  // ORDER BY: ids must follow the order of admission.
+  const stored = await db.anyFirst(uuidOnly`
+    WITH inserted AS (
+      INSERT INTO commands (command_uuid, description, script, durable, options, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, created_at, deadline, place)
+      WHERE n.deadline > clock_timestamp()
+      ORDER BY n.place
+      ON CONFLICT (command_uuid) DO NOTHING
+      RETURNING command_uuid
+    )
+    SELECT command_uuid FROM inserted
+    UNION ALL
+    SELECT command_uuid FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')})`);
+  return new Set(stored);
+}
+
+/**
+ * Marks waiting commands of this owner as `EXECUTING`. @returns their scripts by uuid.
+ * One that is `EXECUTING` already counts: then the answer to an earlier attempt got lost.
+ */
+export async function beginCommands(
+  db: Connection,
+  owner: number,
+  begins: readonly Begin[],
+  limit: OutputLimit,
+): Promise<Map<string, string>> {
+  const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
+  const begun = await db.any(sql.type(z.object({ command_uuid: z.string(), script: z.string() }))`
+    UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at,
+      output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
+    FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
+    WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
+    RETURNING c.command_uuid, c.script`);
+  return new Map(begun.map((row) => [row.command_uuid, row.script]));
+}
+
+/** Stores outcomes. A command that has one already keeps it. */
+export async function finishCommands(db: Connection, owner: number, finishes: readonly Finish[]): Promise<void> {
+  const rows = finishes.map(({ uuid, outcome, endedAt, outputBytes }) => [
+    uuid,
+    outcome.status,
+    outcome.reason,
+    outcome.exitCode,
+    outcome.signal,
+    outcome.error,
+    outcome.durationMs,
+    endedAt.toISOString(),
+    outputBytes,
+  ]);
+  await db.query(none`
+    UPDATE commands c
+    SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
+      duration_ms = f.duration_ms, ended_at = f.ended_at, output_bytes = f.output_bytes
+    FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'timestamptz', 'int8'])}
+      AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, ended_at, output_bytes)
+    WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')`);
+}
+
+/** Deletes a command with its output. @returns whether it was there. */
+export async function deleteCommand(db: Connection, uuid: string): Promise<boolean> {
+  const deleted = await db.anyFirst(uuidOnly`DELETE FROM commands WHERE command_uuid = ${uuid} RETURNING command_uuid`);
+  return deleted.length > 0;
+}

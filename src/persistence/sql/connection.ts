@@ -1,0 +1,13 @@
+/** What all SQL is written with. */
+import { type CommonQueryMethods, sql } from 'slonik';
+import { z } from 'zod';
+import { OptionsJson, optionsFromJson } from '../../run-options.ts';
+
+/** Where statements run: the pool, or a transaction of it. */
+export type Connection = Pick<CommonQueryMethods, 'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'query'>;
+
+/** For statements without a result. */
+export const none = sql.type(z.object({}));
+
+/** Options as PostgreSQL gives them. */
+export const storedOptions = OptionsJson.transform(optionsFromJson);
