@@ -8,7 +8,7 @@ import type { OutputSink } from '../ports.ts';
 /** Most unacknowledged bytes of one script. */
 export const WINDOW_BYTES = 1024 * 1024;
 /** Most unacknowledged bytes of all scripts together. */
-const ALL_WINDOWS_BYTES = 48 * 1024 * 1024;
+const ALL_WINDOWS_BYTES = 40 * 1024 * 1024;
 
 /** What a piece costs besides its bytes, about: scripts that alternate between their streams make many small ones. */
 const PIECE_BYTES = 200;

@@ -37,7 +37,7 @@ import type { Cut, OutputRow } from './sql/output.ts';
 /** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
 const GATHER_MS = 20;
 /** Output waiting for its commit, of all commands together, beyond which pipes are paused. */
-const ROOM_BYTES = 48 * 1024 * 1024;
+const ROOM_BYTES = 40 * 1024 * 1024;
 /** Most bytes (of output, and of scripts) that one batch carries. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 /** Most rows of output that one batch carries: scripts that alternate between their streams make many small ones. */
