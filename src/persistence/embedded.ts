@@ -14,7 +14,6 @@ import { execFile } from 'node:child_process';
 import {
   chownSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -29,6 +28,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { StartupError } from '../errors.ts';
+import { makeFolders } from '../folders.ts';
 
 const run = promisify(execFile);
 
@@ -107,7 +107,7 @@ async function findBinaries(): Promise<Binaries> {
 
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o711 });
+    makeFolders(path, 0o711);
   } catch (error) {
     throw new StartupError(`the data folder can't be made: ${(error as Error).message}`, { cause: error });
   }
@@ -197,7 +197,7 @@ async function initialise(dataDir: string, account: Account | undefined, initdb:
 }
 
 function ownFolder(path: string, account: Account | undefined): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeFolders(path, 0o700);
   if (account !== undefined) chownSync(path, account.uid, account.gid);
 }
 

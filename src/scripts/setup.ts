@@ -1,8 +1,9 @@
 /** What all scripts of one owner share: found and made once, before the first of them runs. */
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
+import { makeFolders } from '../folders.ts';
 import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
 import { cleanEnvironment } from './environment.ts';
@@ -80,7 +81,7 @@ function findProgram(name: string, path: string): string | undefined {
 
 function makeFolder(path: string, mode: number): string {
   try {
-    mkdirSync(path, { recursive: true, mode });
+    makeFolders(path, mode);
     accessSync(path, constants.W_OK);
     return path;
   } catch (error) {

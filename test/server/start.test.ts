@@ -150,6 +150,11 @@ t.test('what prevents a start is told in one line, without a stack', async (t) =
       await refusal(t, { DATA_DIR: join(file, 'data') }),
       /^shellvisor: the data folder can't be (written|made): ENOTDIR/,
     );
+    t.match(
+      await refusal(t, { DATA_DIR: '/proc/shellvisor/data' }),
+      /^shellvisor: the data folder can't be (written|made): ENOENT/,
+      'on a file system that takes no new names',
+    );
   });
 
   t.test('a variable with a value of no use', async (t) => {
