@@ -10,7 +10,7 @@ const HEALTH_MS = 50;
 
 export const postgresPause: Fault = {
   name: 'postgres-pause',
-  summary: 'SIGSTOP of PostgreSQL for some seconds under load; health is asked meanwhile',
+  summary: 'SIGSTOP of PostgreSQL, up to a minute, under load; health is asked meanwhile',
   roundsOf200: 10,
   async round(round) {
     const { random, scope } = round;
@@ -20,8 +20,9 @@ export const postgresPause: Fault = {
     await delay(random.int(200, 2000));
     const goOn = await postgres.processes.pause();
     scope.teardown(goOn);
-    // Longer than a client waits for its 201, in some rounds.
-    await askHealth(round, world, round.quick ? 2000 : random.int(2000, 10_000));
+    // Longer than a client waits for its 201, in some rounds; longer than any statement may take, in every fifth.
+    const pauseMs = round.number % 5 === 0 ? 60_000 : random.int(2000, 10_000);
+    await askHealth(round, world, round.quick ? 2000 : pauseMs);
     goOn();
     await (await load).judge();
   },
