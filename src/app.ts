@@ -9,8 +9,9 @@ import {
   registerErrorAnswers,
   UnsupportedEncoding,
 } from './http-errors.ts';
+import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerOpenApi } from './openapi.ts';
-import type { Commander, CommandReader, Readiness } from './ports.ts';
+import type { Commander, CommandReader, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
@@ -22,6 +23,7 @@ export interface AppOptions {
   commander: Commander;
   reader: CommandReader;
   readiness: () => Promise<Readiness>;
+  metrics: Metrics;
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
   logger?: FastifyBaseLogger;
@@ -34,6 +36,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: BODY_LIMIT,
     // Fastify's default is none. What Node's is: enough for a script of 10 MiB over a slow line.
     requestTimeout: 300_000,
+    genReqId: requestIdOf,
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError,
@@ -44,6 +47,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   acceptJsonOnly(app);
+  registerRequestLog(app, options.metrics);
   registerErrorAnswers(app, options);
 
   await registerOpenApi(app);

@@ -8,8 +8,9 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { aroundJournal, aroundOutput } from './around.ts';
 import { StartupError } from './errors.ts';
-import type { CommandOutput, Journal, ProcessRunner } from './ports.ts';
+import type { Journal, ProcessRunner } from './ports.ts';
 
 /** In the order of a command's life. */
 export const FAILPOINTS = [
@@ -60,7 +61,7 @@ export function armFailpoint(env: Record<string, string | undefined>, dataDir: s
 
 /** Wraps the journal's failpoints around it. */
 export function journalWithFailpoints(journal: Journal, passes: Passes): Journal {
-  return {
+  return aroundJournal(journal, {
     async insert(command) {
       await journal.insert(command);
       passes('after-insert');
@@ -70,30 +71,12 @@ export function journalWithFailpoints(journal: Journal, passes: Passes): Journal
       passes('after-begin');
       return script;
     },
-    openOutput: (...args) => sinkWithFailpoints(journal.openOutput(...args), passes),
+    openOutput: (...args) => aroundOutput(journal.openOutput(...args), { onCommitted: () => passes('before-ack') }),
     async finish(...args) {
       await journal.finish(...args);
       passes('after-finish');
     },
-    remove: (uuid) => journal.remove(uuid),
-  };
-}
-
-function sinkWithFailpoints(sink: CommandOutput, passes: Passes): CommandOutput {
-  return {
-    overLimit: sink.overLimit,
-    write: (stream, bytes) => sink.write(stream, bytes),
-    full: () => sink.full(),
-    set onDrain(onDrain: () => void) {
-      sink.onDrain = onDrain;
-    },
-    set onCommitted(onCommitted: (upTo: number) => void) {
-      sink.onCommitted = (upTo) => {
-        passes('before-ack');
-        onCommitted(upTo);
-      };
-    },
-  };
+  });
 }
 
 /** Wraps the runner's failpoints around it. */

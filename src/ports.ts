@@ -182,6 +182,24 @@ export interface Commander {
   remove(uuid: string): Promise<void>;
 }
 
+/** How many commands wait and run. */
+export interface Load {
+  /** Commands that wait for a slot. */
+  waiting: number;
+  /** Slots that are taken. */
+  executing: number;
+  maxParallel: number;
+  maxQueued: number;
+}
+
+/** The figures of the server, as whoever watches it wants them. */
+export interface Metrics {
+  readonly contentType: string;
+  text(): Promise<string>;
+  /** Counts a request. `route` is its pattern, such as `/api/v1/commands/:uuid`. */
+  request(method: string, route: string, status: number, ms: number): void;
+}
+
 /** Whether the server can do what it is for. */
 export interface Readiness {
   /**
@@ -197,4 +215,6 @@ export interface Readiness {
   layers: readonly string[];
   /** The process id of the launcher; null when scripts run in the server's own process. */
   launcherPid: number | null;
+  /** Null until commands are taken. */
+  load: Load | null;
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
 import pRetry from 'p-retry';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { type CommandSystem, createCommandSystem } from './actors/commander.ts';
 import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
@@ -13,6 +13,8 @@ import { StartupError } from './errors.ts';
 import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
 import { Gate } from './gate.ts';
 import { assertPortFree, closeApp, listen } from './listening.ts';
+import { createLogger, logOutcomes } from './logging.ts';
+import { PrometheusMetrics } from './metrics.ts';
 import { isUnavailable, reasonOf } from './persistence/pool.ts';
 import { type Database, locateDatabase, openStorage, type Storage } from './persistence/storage.ts';
 import type { ProcessRunner, Readiness } from './ports.ts';
@@ -45,7 +47,7 @@ const linkFd = process.argv[2] === undefined ? undefined : Number(process.argv[2
 async function main(): Promise<void> {
   const config = loadConfig();
   // The banner goes to stdout, the log to stderr: one for people, one for machines.
-  const log = pino({ level: config.logLevel }, pino.destination(2));
+  const log = createLogger(config.logLevel);
   const parts: Parts = {};
   const stopping = new AbortController();
   let starting: Promise<void> | undefined;
@@ -145,7 +147,16 @@ async function start(
 
   const gate = new Gate();
   const readiness = () => lookAtReadiness(parts, runner, stopping);
-  const app = await buildApp({ commander: gate, reader: gate, readiness, isStorageError: isUnavailable, logger: log });
+  const metrics = new PrometheusMetrics();
+  metrics.collectProcess();
+  const app = await buildApp({
+    commander: gate,
+    reader: gate,
+    readiness,
+    metrics,
+    isStorageError: isUnavailable,
+    logger: log,
+  });
   parts.app = app;
   /** From now on the launcher starts us again should we crash. */
   const serve = async (state: string) => {
@@ -162,6 +173,7 @@ async function start(
       owner: launcher?.owner,
       runner,
       outputLimit: outputLimitOf(config.outputLimitBytes),
+      onCommitted: (batch) => metrics.batch(batch),
       onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
       onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
       ...(signal !== undefined && { signal }),
@@ -177,9 +189,10 @@ async function start(
   });
   parts.storage = storage;
 
+  const journal = logOutcomes(metrics.around(storage.journal), log);
   const commander = createCommandSystem({
     ...config,
-    journal: passes === undefined ? storage.journal : journalWithFailpoints(storage.journal, passes),
+    journal: passes === undefined ? journal : journalWithFailpoints(journal, passes),
     reader: storage.reader,
     runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
@@ -187,6 +200,7 @@ async function start(
     inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,
   });
   parts.commander = commander;
+  metrics.collectFrom({ load: commander.load, journalLagMs: () => storage.journal.lagMs });
   // First of all: a server that can't listen must not have started anything.
   address ??= await serve('is ready');
   const { queued, living, lost, killed } = storage.recovered;
@@ -225,7 +239,8 @@ async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: Ab
   const isUp = await Promise.race([storage?.isUp() ?? false, delay(READINESS_MS, false)]);
   const launcherPid = parts.launcher === undefined ? null : process.ppid;
   const { description: scripts, layers } = runner;
-  const base = { database: isUp ? 'up' : 'down', scripts, layers, launcherPid } as const;
+  const load = commander?.load() ?? null;
+  const base = { database: isUp ? 'up' : 'down', scripts, layers, launcherPid, load } as const;
   if (stopping.aborted) return { ...base, status: 'draining' };
   if (storage === undefined || commander === undefined) return { ...base, status: 'starting' };
   return { ...base, status: isUp && !storage.journal.isStuck ? 'ready' : 'unavailable' };

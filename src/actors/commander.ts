@@ -13,7 +13,7 @@ import {
   StopNotStored,
   TimeoutTooLong,
 } from '../errors.ts';
-import type { Commander, CommandReader, Journal, ProcessRunner } from '../ports.ts';
+import type { Commander, CommandReader, Journal, Load, ProcessRunner } from '../ports.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
 import { type Admission, type CommandActor, type Limits, type Readmission, supervisorMachine } from './supervisor.ts';
@@ -39,6 +39,7 @@ export interface CommandSystem extends Commander {
   admit(commands: Iterable<Admission>): void;
   /** Goes on with commands whose scripts outlived the server before this one. */
   readmit(commands: Iterable<Readmission>): void;
+  load(): Load;
   /** Takes nothing new, stops what executes, and resolves when all of that is stored. */
   drain(): Promise<void>;
 }
@@ -163,6 +164,8 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     readmit(readmissions) {
       for (const readmission of readmissions) supervisor.send({ type: 'readmit', ...readmission });
     },
+
+    load: () => ({ waiting: waiting.size, executing: executing.size, maxParallel, maxQueued }),
 
     async drain() {
       supervisor.send({ type: 'drain' });

@@ -86,6 +86,10 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
   return { scripts, stored };
 }
 
+export function entriesIn({ inserts, begins, output, finishes }: Batch): number {
+  return inserts.length + begins.length + output.length + finishes.length;
+}
+
 /** A batch in parts of one entry each, in the same order; nothing when there is no more than one. */
 export function divide(batch: Batch): Batch[] {
   const none: Batch = { inserts: [], begins: [], output: [], taken: [], cuts: [], lastCuts: [], finishes: [] };

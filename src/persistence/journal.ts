@@ -23,6 +23,7 @@ import {
   type Committed,
   divide,
   type Entry,
+  entriesIn,
   type FinishItem,
   type InsertEntry,
   writeBatch,
@@ -49,6 +50,14 @@ const REMOVE_MS = 5000;
 /** What is to be written is tried again for ever, after a pause that doubles up to its bound, in ms. */
 const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1000 };
 
+/** What was committed in one transaction. */
+export interface CommittedBatch {
+  /** New commands, starts, outcomes and pieces of output. */
+  entries: number;
+  /** From putting it together to its commit, failed attempts included, in ms. */
+  durationMs: number;
+}
+
 /** The pool is for the batches alone, so that they wait for nobody. */
 export interface JournalOptions extends BatchTarget {
   /** How long its statements may take; the journal makes it grow. */
@@ -56,6 +65,8 @@ export interface JournalOptions extends BatchTarget {
   deletePool: DatabasePool;
   /** Told of the commands whose output or outcome was committed. */
   changes: Changes;
+  /** Told of each batch that was committed. */
+  onCommitted: (batch: CommittedBatch) => void;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
   /** Told of output that the database will never take, which would be a bug. */
@@ -74,6 +85,8 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Memory that output of all commands holds, in bytes. */
   #bytes = 0;
   #flushing = false;
+  /** When the batch under way was put together, by performance.now(). */
+  #batchSince: number | undefined;
   /** Whether the batch under way has failed and is tried again. */
   #stuck = false;
   /** How many abandoned commands are being deleted. */
@@ -130,6 +143,11 @@ export class BatchJournal implements Journal, OutputObserver {
   /** Whether the database refuses what is to be written at the moment: it is tried again until it is committed. */
   get isStuck(): boolean {
     return this.#stuck;
+  }
+
+  /** For how long the batch under way has been so, in ms; 0 when there is none. */
+  get lagMs(): number {
+    return this.#batchSince === undefined ? 0 : performance.now() - this.#batchSince;
   }
 
   /** Resolves when all that was written is committed. */
@@ -213,7 +231,11 @@ export class BatchJournal implements Journal, OutputObserver {
     this.#flushing = true;
     do {
       const batch = this.#nextBatch();
+      const since = performance.now();
+      this.#batchSince = since;
       await this.#commit(batch);
+      this.#batchSince = undefined;
+      this.#options.onCommitted({ entries: entriesIn(batch), durationMs: performance.now() - since });
       this.#release(batch.taken);
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;

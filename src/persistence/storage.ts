@@ -43,7 +43,7 @@ export async function locateDatabase(databaseUrl: string | undefined, dataDir: s
   }
 }
 
-export interface StorageOptions extends Pick<JournalOptions, 'outputLimit' | 'onRetry' | 'onRefused'> {
+export interface StorageOptions extends Pick<JournalOptions, 'outputLimit' | 'onCommitted' | 'onRetry' | 'onRefused'> {
   database: Database;
   dataDir: string;
   /** The number of this server, where a launcher gives it one. */
@@ -112,6 +112,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     owner: claim.owner,
     outputLimit: options.outputLimit,
     changes,
+    onCommitted: options.onCommitted,
     onRetry: options.onRetry,
     onRefused: options.onRefused,
   });

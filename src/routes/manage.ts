@@ -1,10 +1,11 @@
 /** /manage: for those who run the server. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { Readiness } from '../ports.ts';
+import type { Metrics, Readiness } from '../ports.ts';
 
 export interface ManageRoutesOptions {
   readiness: () => Promise<Readiness>;
+  metrics: Metrics;
 }
 
 const ReadinessBody = z
@@ -25,10 +26,19 @@ const ReadinessBody = z
       .int()
       .nullable()
       .describe("The process id of the launcher; null when scripts run in the server's own process"),
+    queue: z
+      .object({
+        waiting: z.int().describe('Commands that wait for a slot'),
+        executing: z.int().describe('Slots that are taken'),
+        max_parallel: z.int().describe('Slots'),
+        max_queued: z.int().describe('Commands that may wait; one more gets 429'),
+      })
+      .nullable()
+      .describe('How much there is to do; null while it starts'),
   })
   .meta({ id: 'Readiness' });
 
-export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, { readiness }) => {
+export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, { readiness, metrics }) => {
   app.get(
     '/manage/health',
     {
@@ -58,9 +68,30 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
       },
     },
     async (_, reply) => {
-      const { launcherPid, layers, ...rest } = await readiness();
-      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid };
+      const { launcherPid, layers, load, ...rest } = await readiness();
+      const queue = load && {
+        waiting: load.waiting,
+        executing: load.executing,
+        max_parallel: load.maxParallel,
+        max_queued: load.maxQueued,
+      };
+      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, queue };
       return reply.code(rest.status === 'ready' ? 200 : 503).send(body);
     },
+  );
+
+  app.get(
+    '/manage/metrics',
+    {
+      schema: {
+        operationId: 'metrics',
+        tags: ['manage'],
+        summary: 'Figures for Prometheus',
+        description: 'In its text format. Those with the prefix `shellvisor_` are listed in docs/metrics.md.',
+        produces: ['text/plain'],
+        response: { 200: z.string().describe('The figures of this server since its start') },
+      },
+    },
+    async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()),
   );
 };

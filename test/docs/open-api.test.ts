@@ -70,6 +70,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
     'GET /manage/health': ['200'],
     'GET /manage/ready': ['200', '503'],
+    'GET /manage/metrics': ['200'],
   });
 });
 

@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
+import { PrometheusMetrics } from '../../src/metrics.ts';
 import { Changes } from '../../src/persistence/changes.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
 import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
@@ -50,6 +51,7 @@ export async function startApp(
 ): Promise<TestApp> {
   const database = await openDatabase(t);
   const changes = new Changes();
+  const metrics = new PrometheusMetrics();
   const journal = new BatchJournal({
     pool: database.pool,
     patience: new Patience(60_000),
@@ -58,13 +60,14 @@ export async function startApp(
     owner: 1,
     outputLimit: outputLimitOf(outputLimitBytes),
     changes,
+    onCommitted: (batch) => metrics.batch(batch),
     onRetry: t.comment,
     onRefused: t.comment,
   });
   const reader = createReader(database.pool, changes);
   const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
   const commander = createCommandSystem({
-    journal,
+    journal: metrics.around(journal),
     reader,
     runner,
     maxParallel: 64,
@@ -76,6 +79,7 @@ export async function startApp(
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });
+  metrics.collectFrom({ load: commander.load, journalLagMs: () => journal.lagMs });
   const app = await buildApp({
     commander,
     reader,
@@ -85,7 +89,9 @@ export async function startApp(
       scripts: 'test',
       layers: ['process group'],
       launcherPid: null,
+      load: commander.load(),
     }),
+    metrics,
     isStorageError: isUnavailable,
   });
   t.teardown(async () => {

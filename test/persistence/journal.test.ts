@@ -62,6 +62,7 @@ async function journalFor(
     owner: OWNER,
     outputLimit,
     changes: new Changes(),
+    onCommitted: () => {},
     onRetry: (error) => retries.push(error.message),
     onRefused: (_, uuid) => refused.push(uuid),
   });

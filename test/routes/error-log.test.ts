@@ -4,6 +4,7 @@ import t from 'tap';
 import { buildApp } from '../../src/app.ts';
 import { CommandNotFound, Draining } from '../../src/errors.ts';
 import { Gate } from '../../src/gate.ts';
+import { PrometheusMetrics } from '../../src/metrics.ts';
 import { isUnavailable } from '../../src/persistence/pool.ts';
 import type { Commander, CommandReader } from '../../src/ports.ts';
 
@@ -23,6 +24,7 @@ t.test('what is logged of a request that fails', async (t) => {
     commander: gate,
     reader: gate,
     readiness: () => Promise.reject(new Error('not asked')),
+    metrics: new PrometheusMetrics(),
     isStorageError: isUnavailable,
     logger: pino({ level: 'info' }, sink),
   });

@@ -1,0 +1,121 @@
+/** The figures of a server for Prometheus: their names, and where they are taken. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { aroundJournal, aroundOutput } from './around.ts';
+import type { CommittedBatch } from './persistence/journal.ts';
+import type { Journal, Load, Metrics } from './ports.ts';
+
+/** Bounds of buckets, in seconds: commands last from milliseconds to days. */
+const LONG_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 10_800, 86_400];
+const SHORT_SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
+
+/** What is asked when somebody looks. */
+export interface Sources {
+  load: () => Load;
+  /** For how long the journal has been trying to commit its batch, in ms; 0 when it has nothing to do. */
+  journalLagMs: () => number;
+}
+
+export class PrometheusMetrics implements Metrics {
+  readonly #registry = new Registry();
+  readonly contentType = this.#registry.contentType;
+  readonly #created = this.#counter('commands_created_total', 'Commands that were stored', ['durable']);
+  readonly #ended = this.#counter('commands_ended_total', 'Commands that ended', ['status', 'reason']);
+  readonly #outputBytes = this.#counter('output_bytes_total', 'Bytes that scripts have printed', ['stream']);
+  readonly #queueWait = this.#histogram('queue_wait_seconds', 'How long commands waited for a slot', LONG_SECONDS);
+  readonly #runTime = this.#histogram('run_seconds', 'How long scripts ran', LONG_SECONDS, ['status']);
+  readonly #batchEntries = this.#histogram(
+    'journal_batch_entries',
+    'New commands, starts, outcomes and pieces of output in one transaction',
+    [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000],
+  );
+  readonly #batchTime = this.#histogram(
+    'journal_batch_seconds',
+    'From putting a batch together to its commit',
+    SHORT_SECONDS,
+  );
+  readonly #requests = this.#histogram('http_request_seconds', 'HTTP requests', SHORT_SECONDS, [
+    'method',
+    'route',
+    'status',
+  ]);
+
+  /** Besides ours the figures of Node and of the process: memory, event-loop delay, garbage collection. */
+  collectProcess(): void {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** What is known only at the moment. To be called once. */
+  collectFrom({ load, journalLagMs }: Sources): void {
+    this.#gauge('commands_queued', 'Commands that wait for a slot', () => load().waiting);
+    this.#gauge('commands_executing', 'Slots that are taken', () => load().executing);
+    this.#gauge('slots', 'Commands that may execute at once', () => load().maxParallel);
+    this.#gauge('queue_limit', 'Commands that may wait', () => load().maxQueued);
+    this.#gauge(
+      'journal_lag_seconds',
+      'For how long the journal has been trying to commit its batch',
+      () => journalLagMs() / 1000,
+    );
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  request(method: string, route: string, status: number, ms: number): void {
+    this.#requests.observe({ method, route, status }, ms / 1000);
+  }
+
+  batch({ entries, durationMs }: CommittedBatch): void {
+    this.#batchEntries.observe(entries);
+    this.#batchTime.observe(durationMs / 1000);
+  }
+
+  /** Counts what goes into a journal. */
+  around(journal: Journal): Journal {
+    /** When those that wait were created; those that an earlier server has left are not among them. */
+    const waiting = new Map<string, Date>();
+    return aroundJournal(journal, {
+      insert: async (command) => {
+        await journal.insert(command);
+        this.#created.inc({ durable: `${command.durable}` });
+        waiting.set(command.uuid, command.createdAt);
+      },
+      begin: (uuid, startedAt) => {
+        const createdAt = waiting.get(uuid);
+        waiting.delete(uuid);
+        if (createdAt !== undefined) this.#queueWait.observe((startedAt.getTime() - createdAt.getTime()) / 1000);
+        return journal.begin(uuid, startedAt);
+      },
+      openOutput: (...args) =>
+        aroundOutput(journal.openOutput(...args), {
+          onWrite: (stream, bytes) => this.#outputBytes.inc({ stream }, bytes.length),
+        }),
+      finish: async (uuid, outcome, endedAt) => {
+        waiting.delete(uuid);
+        await journal.finish(uuid, outcome, endedAt);
+        const { status, reason, durationMs } = outcome;
+        this.#ended.inc({ status, reason });
+        if (durationMs !== null) this.#runTime.observe({ status }, durationMs / 1000);
+      },
+    });
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]) {
+    return new Counter({ name: `shellvisor_${name}`, help, labelNames, registers: [this.#registry] });
+  }
+
+  #histogram<Label extends string>(name: string, help: string, buckets: number[], labelNames: Label[] = []) {
+    return new Histogram({ name: `shellvisor_${name}`, help, buckets, labelNames, registers: [this.#registry] });
+  }
+
+  #gauge(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name: `shellvisor_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  }
+}
