@@ -52,7 +52,7 @@ export function logOutcomes(journal: Journal, log: Logger): Journal {
   return aroundJournal(journal, {
     async finish(uuid, outcome, endedAt) {
       await journal.finish(uuid, outcome, endedAt);
-      log.info({ uuid, ...outcome }, 'ended');
+      log.info({ uuid, ...outcome }, 'command ended');
     },
   });
 }

@@ -84,5 +84,5 @@ t.test('the outcome of a command is logged once it is stored', async (t) => {
   t.same(lines, []);
   stored.resolve();
   await finished;
-  t.match(lines, [{ msg: 'ended', uuid, status: 'FAILED', reason: 'exit', exitCode: 3, durationMs: 7 }]);
+  t.match(lines, [{ msg: 'command ended', uuid, status: 'FAILED', reason: 'exit', exitCode: 3, durationMs: 7 }]);
 });
