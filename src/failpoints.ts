@@ -66,9 +66,9 @@ export function journalWithFailpoints(journal: Journal, passes: Passes): Journal
       passes('after-insert');
     },
     async begin(uuid, startedAt) {
-      const script = await journal.begin(uuid, startedAt);
+      const begun = await journal.begin(uuid, startedAt);
       passes('after-begin');
-      return script;
+      return begun;
     },
     openOutput: (...args) => sinkWithFailpoints(journal.openOutput(...args), passes),
     async finish(...args) {

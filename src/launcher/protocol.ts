@@ -5,11 +5,11 @@
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
 import type { Writable } from 'node:stream';
-import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
-import type { LivingScript, ProcessRunner } from '../ports.ts';
+import type { ProcessEnd, StopReason, Stream } from '../command.ts';
+import type { LivingScript, ProcessRunner, ProcessSpec } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
@@ -22,7 +22,7 @@ export type ToLauncher =
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */
-  | { type: 'launch'; uuid: string; script: string; options: RunOptions }
+  | ({ type: 'launch' } & ProcessSpec)
   /** Sends everything from this byte on, and what has become of it. */
   | { type: 'attach'; uuid: string; from: number }
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */

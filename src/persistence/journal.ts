@@ -16,7 +16,7 @@ import type { DatabasePool } from 'slonik';
 import type { NewCommand, Outcome, StoredOutput } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
-import type { CommandOutput, Journal } from '../ports.ts';
+import type { Begun, CommandOutput, Journal } from '../ports.ts';
 import {
   type Batch,
   type BatchTarget,
@@ -100,7 +100,7 @@ export class BatchJournal implements Journal, OutputObserver {
     });
   }
 
-  begin(uuid: string, startedAt: Date): Promise<string | null> {
+  begin(uuid: string, startedAt: Date): Promise<Begun | null> {
     return this.#enqueue(this.#begins, { uuid, startedAt });
   }
 
@@ -305,7 +305,7 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts]) this.#options.onRefused(error, uuid);
   }
 
-  async #answer(batch: Batch, { scripts, stored }: Committed): Promise<void> {
+  async #answer(batch: Batch, { begun, stored }: Committed): Promise<void> {
     const refused: InsertEntry[] = [];
     for (const entry of batch.inserts) {
       const { uuid } = entry.item;
@@ -314,7 +314,7 @@ export class BatchJournal implements Journal, OutputObserver {
       else if (entry.abandoned) void this.#removeAbandoned(uuid);
       else entry.resolve();
     }
-    for (const { item, resolve } of batch.begins) resolve(scripts.get(item.uuid) ?? null);
+    for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
       this.#outputs.delete(item.uuid);
       resolve();
