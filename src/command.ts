@@ -97,6 +97,14 @@ export interface RunInputs {
   cwd?: string | undefined;
   /** Its arguments, `$1` and so on. */
   args?: readonly string[] | undefined;
+  /** What it reads from its stdin. */
+  stdin?: Uint8Array | undefined;
+}
+
+/** What a client handed to its script, as it shows afterwards. */
+export interface ShownInputs extends Omit<RunInputs, 'stdin'> {
+  /** How much there is to be read from its stdin; undefined: the client gave none. */
+  stdinBytes?: number | undefined;
 }
 
 /** What a client asks for. */
@@ -156,7 +164,7 @@ export interface CommandRecord {
   durable: boolean;
   options: RunOptions;
   /** Null in lists: it may be large. */
-  inputs: RunInputs | null;
+  inputs: ShownInputs | null;
   labels: Readonly<Record<string, string>>;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
   output: string;

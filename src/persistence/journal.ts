@@ -38,7 +38,7 @@ import type { Cut, OutputRow } from './sql/output.ts';
 const GATHER_MS = 20;
 /** Output waiting for its commit, of all commands together, beyond which pipes are paused. */
 const ROOM_BYTES = 40 * 1024 * 1024;
-/** Most bytes (of output, and of scripts) that one batch carries. */
+/** Most bytes (of output, and of scripts and their stdin) that one batch carries. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 /** Most rows of output that one batch carries: scripts that alternate between their streams make many small ones. */
 const BATCH_ROWS = 5000;
@@ -266,7 +266,7 @@ export class BatchJournal implements Journal, OutputObserver {
     let room = BATCH_BYTES;
     for (const entry of this.#inserts) {
       if (room <= 0) break;
-      room -= entry.item.script.length;
+      room -= entry.item.script.length + (entry.item.inputs.stdin?.length ?? 0);
       this.#inserts.delete(entry);
       taken.push(entry);
     }

@@ -7,6 +7,7 @@ import {
   FrameReader,
   FrameWriter,
   type FromLauncher,
+  launchOf,
   PROTOCOL,
   type ScriptState,
   type ToLauncher,
@@ -134,7 +135,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     living: new Map(hello.scripts.map((script) => [script.uuid, growing(script)])),
     // It runs on the same machine as the same user.
     refuseFolder: folderProblem,
-    start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),
+    start: (spec, sink) => follow(spec.uuid, sink, launchOf(spec)),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {
       remotes.delete(uuid);

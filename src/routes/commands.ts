@@ -5,11 +5,10 @@ import { z } from 'zod';
 import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
-import { inputsFromJson } from '../run-inputs.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
 import { watchEndings } from './ending.ts';
 import { tagAnswer } from './etag.ts';
-import { checkInputs, inputFields, labelsField } from './inputs.ts';
+import { checkInputs, inputFields, labelsField, stdinField } from './inputs.ts';
 import {
   CommandBody,
   CommandParams,
@@ -52,6 +51,7 @@ const NewCommandBody = z
         .meta({ maxLength: DESCRIPTION_MAX_CHARACTERS }),
       ...optionFields,
       ...inputFields,
+      stdin: stdinField,
       labels: labelsField,
     },
     {
@@ -127,10 +127,10 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
       handler: async (request, reply) => {
-        const { script, description, labels = {} } = request.body;
+        const { script, description, env, cwd, args, stdin, labels = {} } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const options = optionsFromJson(request.body);
-        const inputs = inputsFromJson(request.body);
+        const inputs = { env, cwd, args, stdin };
         const uuid = await commander.submit({ script, description, durable, options, inputs, labels });
         const ms = waitOf(request, request.query, reply);
         const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);

@@ -144,6 +144,26 @@ export const inputFields = {
     .meta({ items: { type: 'string' }, maxItems: ARGS_MAX }),
 };
 
+/** Whether this is base64 (RFC 4648, with its padding). */
+const isBase64 = (text: string) => Buffer.from(text, 'base64').toString('base64') === text;
+
+const STDIN = 'stdin must be a string or {"base64": "…"}';
+
+/** What the script reads from its stdin, as bytes. */
+export const stdinField = z
+  .union(
+    [
+      z.string().refine((text) => text.isWellFormed(), 'stdin must be valid Unicode'),
+      z.strictObject({ base64: z.string().refine(isBase64, 'stdin.base64 must be base64, with its padding') }, STDIN),
+    ],
+    STDIN,
+  )
+  .transform(
+    (given): Uint8Array => (typeof given === 'string' ? Buffer.from(given) : Buffer.from(given.base64, 'base64')),
+  )
+  .optional()
+  .describe('What it reads from its stdin: text, or any bytes as base64; unless given, nothing');
+
 /** The labels of a request. */
 export const labelsField = textMap('labels', labelsProblem)
   .describe(

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -35,6 +36,26 @@ t.test('a script gets its variables, its arguments and its folder, and shows the
     [null, null, null],
     'a list does not carry them',
   );
+});
+
+t.test('a script reads its stdin as it was sent, text or any bytes', async (t) => {
+  const { run } = await runnerOf(t);
+  const text = 'größe\n\0 no line end';
+  for (const path of ['/api/v1/commands', '/api/v1/durables/commands']) {
+    const { output, inputs } = await run('cat', { stdin: text }, 'EXECUTED', path);
+    t.equal(output, text);
+    t.same(inputs, { stdin_bytes: Buffer.byteLength(text) });
+  }
+  const bytes = randomBytes(8_000_000);
+  const { output, inputs } = await run('sha256sum; cat; wc -c < /dev/stdin', {
+    stdin: { base64: bytes.toString('base64') },
+  });
+  t.equal(output, `${createHash('sha256').update(bytes).digest('hex')}  -\n8000000\n`);
+  t.same(inputs, { stdin_bytes: 8_000_000 });
+  t.match(await run('read -r a; echo "$a"; bash -c "read -r b; echo \\$b"; cat', { stdin: '1\n2\n3\n' }), {
+    output: '1\n2\n3\n',
+  });
+  t.match(await run('cat', { stdin: '' }), { output: '', inputs: { stdin_bytes: 0 } });
 });
 
 t.test('as many and as large inputs as are taken reach the script', async (t) => {
@@ -110,6 +131,13 @@ t.test('each bad input is refused with what is wrong about it, and nothing is st
     [{ args: ['a\0'] }, 'args.0', 'args[0] must not contain NUL characters'],
     [{ args: ['x'.repeat(131_072)] }, 'args.0', 'args[0] must be at most 131071 bytes long'],
     [{ args: Array(1001).fill('x') }, 'args', 'args must have at most 1000 entries'],
+    [{ stdin: 7 }, 'stdin', 'stdin must be a string or {"base64": "…"}'],
+    [{ stdin: null }, 'stdin', 'stdin must be a string or {"base64": "…"}'],
+    [{ stdin: {} }, 'stdin', 'stdin must be a string or {"base64": "…"}'],
+    [{ stdin: { base64: 'YQ==', more: 1 } }, 'stdin', 'stdin must be a string or {"base64": "…"}'],
+    [{ stdin: { base64: 'YQ' } }, 'stdin.base64', 'stdin.base64 must be base64, with its padding'],
+    [{ stdin: { base64: 'Y-==' } }, 'stdin.base64', 'stdin.base64 must be base64, with its padding'],
+    [{ stdin: '\ud800' }, 'stdin', 'stdin must be valid Unicode'],
     [{ labels: ['a'] }, 'labels', 'labels must be an object of strings'],
     [{ labels: { a: 1 } }, 'labels.a', 'labels.a must be a string'],
     [{ labels: { a: 'x'.repeat(256) } }, 'labels.a', 'labels.a must be at most 255 characters long'],

@@ -3,13 +3,18 @@ import { sql } from 'slonik';
 import { z } from 'zod';
 import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
 import type { Begun } from '../../ports.ts';
-import { inputsToJson } from '../../run-inputs.ts';
+import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
 import { type Connection, none, storedInputs } from './connection.ts';
 
 const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
 
-const begunRow = z.object({ command_uuid: z.string(), script: z.string(), inputs: storedInputs });
+const begunRow = z.object({
+  command_uuid: z.string(),
+  script: z.string(),
+  inputs: storedInputs,
+  stdin: z.instanceof(Buffer).nullable(),
+});
 
 export interface Begin {
   uuid: string;
@@ -53,7 +58,8 @@ export async function insertCommands(
     c.script,
     c.durable,
     JSON.stringify(optionsToJson(c.options)),
-    orNull(inputsToJson(c.inputs)),
+    orNull(inputsToJson(shownInputs(c.inputs))),
+    c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
     orNull(c.labels),
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
@@ -62,10 +68,10 @@ export async function insertCommands(
   // ORDER BY: ids must follow the order of admission.
   const stored = await db.anyFirst(uuidOnly`
     WITH inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, labels, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.labels, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'jsonb', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, labels, created_at, deadline, place)
+      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, deadline, place)
       WHERE n.deadline > clock_timestamp()
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -93,8 +99,13 @@ export async function beginCommands(
       output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
-    RETURNING c.command_uuid, c.script, coalesce(c.inputs, '{}') AS inputs`);
-  return new Map(begun.map(({ command_uuid: uuid, script, inputs }) => [uuid, { script, inputs }]));
+    RETURNING c.command_uuid, c.script, coalesce(c.inputs, '{}') AS inputs, c.stdin`);
+  return new Map(
+    begun.map(({ command_uuid: uuid, script, inputs: { env, cwd, args }, stdin }) => [
+      uuid,
+      { script, inputs: { env, cwd, args, stdin: stdin ?? undefined } },
+    ]),
+  );
 }
 
 /** Stores outcomes. A command that has one already keeps it. */
