@@ -89,6 +89,24 @@ export interface RunOptions {
   maxProcesses?: number | undefined;
 }
 
+/** What a client hands to its script. What it has not given is not there. */
+export interface RunInputs {
+  /** Environment variables, beside those that every script has. */
+  env?: Readonly<Record<string, string>> | undefined;
+  /** Absolute path of the folder that it starts in; else that of all scripts. */
+  cwd?: string | undefined;
+  /** Its arguments, `$1` and so on. */
+  args?: readonly string[] | undefined;
+  /** What it reads from its stdin. */
+  stdin?: Uint8Array | undefined;
+}
+
+/** What a client handed to its script, as it shows afterwards. */
+export interface ShownInputs extends Omit<RunInputs, 'stdin'> {
+  /** How much there is to be read from its stdin; undefined: the client gave none. */
+  stdinBytes?: number | undefined;
+}
+
 /** What a client asks for. */
 export interface CommandRequest {
   description: string;
@@ -97,6 +115,9 @@ export interface CommandRequest {
   /** Whether its output is stored, and shows, while it runs. */
   durable: boolean;
   options: RunOptions;
+  inputs: RunInputs;
+  /** What its client finds it by again; nothing of it reaches the script. */
+  labels: Readonly<Record<string, string>>;
 }
 
 /** A command as it is admitted. */
@@ -142,6 +163,9 @@ export interface CommandRecord {
   status: Status;
   durable: boolean;
   options: RunOptions;
+  /** Null in lists: it may be large. */
+  inputs: ShownInputs | null;
+  labels: Readonly<Record<string, string>>;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
   output: string;
   /** Whether `output` is only the beginning. */

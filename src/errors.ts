@@ -69,6 +69,12 @@ export class OptionUnsupported extends DomainError {
   readonly statusCode = 400;
 }
 
+/** The script can't start in the folder that the client wants. */
+export class FolderRefused extends DomainError {
+  readonly code = 'CWD_REFUSED';
+  readonly statusCode = 400;
+}
+
 export class QueueFull extends DomainError {
   readonly code = 'QUEUE_FULL';
   readonly statusCode = 429;

@@ -67,9 +67,9 @@ export function journalWithFailpoints(journal: Journal, passes: Passes): Journal
       passes('after-insert');
     },
     async begin(uuid, startedAt) {
-      const script = await journal.begin(uuid, startedAt);
+      const begun = await journal.begin(uuid, startedAt);
       passes('after-begin');
-      return script;
+      return begun;
     },
     openOutput: (...args) => aroundOutput(journal.openOutput(...args), { onCommitted: () => passes('before-ack') }),
     async finish(...args) {

@@ -5,6 +5,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  RunInputs,
   RunOptions,
   Status,
   StopReason,
@@ -40,6 +41,7 @@ export interface ProcessSpec {
   uuid: string;
   script: string;
   options: RunOptions;
+  inputs: RunInputs;
 }
 
 /** A script that runs, owned by the runner that started it. */
@@ -78,6 +80,8 @@ export interface ProcessRunner {
   readonly unsupported: Readonly<Partial<Record<keyof RunOptions, string>>>;
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */
   readonly living: ReadonlyMap<string, LivingScript>;
+  /** Whether a script can start in this folder. @returns why not, as a sentence for the client; null when it can. */
+  refuseFolder(path: string): Promise<string | null>;
   /** Starts a script; one with this uuid that is there already is attached to instead. */
   start(spec: ProcessSpec, output: OutputSink): RunningProcess;
   /** Goes on with a script that is there already, from this byte of its output on. */
@@ -91,6 +95,9 @@ export interface ProcessRunner {
   killLeftovers(uuids: readonly string[]): Promise<number>;
 }
 
+/** What of a command is not kept in memory while it waits. */
+export type Begun = Pick<ProcessSpec, 'script' | 'inputs'>;
+
 /**
  * The one writer. Batches what all commands write into few transactions; each promise resolves when its own batch
  * has committed.
@@ -98,8 +105,8 @@ export interface ProcessRunner {
 export interface Journal {
   /** Stores a new command as `QUEUED`. @throws StorageUnavailable when it was not committed in time, and never will be. */
   insert(command: NewCommand): Promise<void>;
-  /** Marks a command `EXECUTING`. @returns its script, or null when it is no longer there to be run. */
-  begin(uuid: string, startedAt: Date): Promise<string | null>;
+  /** Marks a command `EXECUTING`. @returns what to run, or null when it is no longer there to be run. */
+  begin(uuid: string, startedAt: Date): Promise<Begun | null>;
   /** Opens the output of a command; `stored` of it was written by a server before this one. */
   openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput;
   /** Stores the outcome of a command, together with or after the last of its output. */
@@ -170,7 +177,7 @@ export interface CommandReader {
 export interface Commander {
   /**
    * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws TimeoutTooLong, OptionUnsupported, Draining, QueueFull, StorageUnavailable
+   * @throws TimeoutTooLong, OptionUnsupported, FolderRefused, Draining, QueueFull, StorageUnavailable
    */
   submit(request: CommandRequest): Promise<string>;
   /**

@@ -8,6 +8,7 @@ import {
   CommandEnded,
   CommandNotFound,
   Draining,
+  FolderRefused,
   OptionUnsupported,
   QueueFull,
   StopNotStored,
@@ -123,12 +124,14 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
   return {
     async submit(request) {
-      const { durable, options: runOptions } = request;
+      const { durable, options: runOptions, inputs } = request;
       const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
       if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
       for (const [name, why] of Object.entries(options.runner.unsupported)) {
         if (runOptions[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
       }
+      const why = inputs.cwd === undefined ? null : await options.runner.refuseFolder(inputs.cwd);
+      if (why !== null) throw new FolderRefused(why);
       if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
       const free = maxParallel - executing.size;
       if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();

@@ -42,9 +42,9 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
         return follow(running);
       }
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
-      const script = await journal.begin(uuid, now());
-      if (script === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      running = runner.start({ uuid, script, options }, watched(journal.openOutput(uuid, durable)));
+      const begun = await journal.begin(uuid, now());
+      if (begun === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
+      running = runner.start({ uuid, options, ...begun }, watched(journal.openOutput(uuid, durable)));
       return follow(running);
     };
     const watched = (output: CommandOutput): CommandOutput => {

@@ -13,7 +13,7 @@ import { unsupportedOptions } from '../scripts/limits.ts';
 import type { ScriptSetup } from '../scripts/script-process.ts';
 import { createScriptSetup } from '../scripts/setup.ts';
 import { onShutdownSignals } from '../signals.ts';
-import { PROTOCOL, type ToLauncher } from './protocol.ts';
+import { PROTOCOL, specOf, type ToLauncher } from './protocol.ts';
 import { Scripts } from './scripts.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -46,7 +46,7 @@ async function handle(message: ToLauncher): Promise<void> {
     case 'ready':
       return;
     case 'launch':
-      return scripts.launch(setup as ScriptSetup, message);
+      return scripts.launch(setup as ScriptSetup, specOf(message));
     case 'attach':
       return scripts.attach(message.uuid, message.from);
     case 'terminate':

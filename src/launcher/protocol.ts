@@ -5,15 +5,30 @@
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
 import type { Writable } from 'node:stream';
-import type { ProcessEnd, RunOptions, StopReason, Stream } from '../command.ts';
-import type { LivingScript, ProcessRunner } from '../ports.ts';
+import type { ProcessEnd, RunInputs, StopReason, Stream } from '../command.ts';
+import type { LivingScript, ProcessRunner, ProcessSpec } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
   uuid: string;
+}
+
+/** A script to be run, its stdin as base64. */
+export interface Launch extends Omit<ProcessSpec, 'inputs'> {
+  type: 'launch';
+  inputs: Omit<RunInputs, 'stdin'>;
+  stdin: string | undefined;
+}
+
+export function launchOf({ inputs: { stdin, ...inputs }, ...spec }: ProcessSpec): Launch {
+  return { type: 'launch', ...spec, inputs, stdin: stdin && Buffer.from(stdin).toString('base64') };
+}
+
+export function specOf({ type: _, inputs, stdin, ...spec }: Launch): ProcessSpec {
+  return { ...spec, inputs: { ...inputs, stdin: stdin === undefined ? undefined : Buffer.from(stdin, 'base64') } };
 }
 
 export type ToLauncher =
@@ -22,7 +37,7 @@ export type ToLauncher =
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */
-  | { type: 'launch'; uuid: string; script: string; options: RunOptions }
+  | Launch
   /** Sends everything from this byte on, and what has become of it. */
   | { type: 'attach'; uuid: string; from: number }
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
@@ -67,7 +82,7 @@ const CHUNK = 1;
 const HEADER_BYTES = 5;
 const UUID_BYTES = 36;
 const CHUNK_HEADER_BYTES = UUID_BYTES + 1 + 8;
-/** Longer than any frame: a script of 10 MiB whose every character JSON escapes. */
+/** Longer than any frame: a script of 10 MiB whose every character JSON escapes, and what little it can have beside that. */
 const FRAME_MAX_BYTES = 64 * 1024 * 1024;
 
 export function encodeControl(message: ToLauncher | FromLauncher): Buffer {

@@ -56,9 +56,9 @@ export class Scripts {
   }
 
   /** Runs a script; one that is there already is attached to instead. */
-  launch(setup: ScriptSetup, { uuid, script, options }: ProcessSpec): void {
-    if (this.#scripts.has(uuid)) this.attach(uuid, 0);
-    else this.#launch(setup, { uuid, script, options });
+  launch(setup: ScriptSetup, spec: ProcessSpec): void {
+    if (this.#scripts.has(spec.uuid)) this.attach(spec.uuid, 0);
+    else this.#launch(setup, spec);
   }
 
   #launch(setup: ScriptSetup, spec: ProcessSpec): void {

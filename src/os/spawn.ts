@@ -31,11 +31,13 @@ export interface SpawnOptions {
   cwd: string;
   /** The whole environment of the child. */
   env: Record<string, string>;
+  /** An open descriptor that it reads its stdin from; undefined: `/dev/null`. */
+  stdin?: number | undefined;
 }
 
 export interface Spawner {
   readonly kind: 'posix_spawn' | 'child_process';
-  /** Starts `file`, an absolute path. stdin reads from `/dev/null`. @throws Error saying why the system refused. */
+  /** Starts `file`, an absolute path. @throws Error saying why the system refused. */
   spawn(file: string, args: readonly string[], options: SpawnOptions): Promise<Child>;
 }
 
@@ -148,7 +150,7 @@ async function posixSpawner(): Promise<Spawner> {
 
   return {
     kind: 'posix_spawn',
-    async spawn(file, args, { cwd, env }) {
+    async spawn(file, args, { cwd, env, stdin }) {
       await slots.take();
       const open: number[] = [];
       // Larger than any libc's posix_spawn_file_actions_t (80 bytes in glibc).
@@ -159,7 +161,8 @@ async function posixSpawner(): Promise<Spawner> {
         open.push(out, outEnd);
         const [err, errEnd] = pipe();
         open.push(err, errEnd);
-        addOpen(actions, 0, '/dev/null', 0, 0);
+        if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
+        else addDup2(actions, stdin, 0);
         addDup2(actions, outEnd, 1);
         addDup2(actions, errEnd, 2);
         addChdir(actions, cwd);
@@ -221,8 +224,8 @@ function optional<T>(load: () => T): T | undefined {
 /** The spawner that works everywhere; see above for what it can't do. */
 export const spawnerByChildProcess: Spawner = {
   kind: 'child_process',
-  async spawn(file, args, options) {
-    const child = spawnChild(file, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  async spawn(file, args, { stdin, ...options }) {
+    const child = spawnChild(file, args, { ...options, detached: true, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] });
     const exited = new Promise<WaitStatus>((resolve) =>
       child.once('exit', (exitCode, signal) =>
         resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
@@ -234,8 +237,8 @@ export const spawnerByChildProcess: Spawner = {
     });
     return {
       pid: child.pid as number,
-      stdout: child.stdout,
-      stderr: child.stderr,
+      stdout: child.stdout as Readable,
+      stderr: child.stderr as Readable,
       exited,
       isHeld: false,
       reap: () => {},

@@ -1,6 +1,7 @@
 /** A batch of the journal: what is committed together, in the order of a command's life. */
 import type { DatabasePool } from 'slonik';
 import type { NewCommand, OutputLimit } from '../command.ts';
+import type { Begun } from '../ports.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import { type Begin, beginCommands, type Finish, finishCommands, insertCommands } from './sql/commands.ts';
 import type { Connection } from './sql/connection.ts';
@@ -26,7 +27,7 @@ export type FinishItem = Omit<Finish, 'outputBytes'>;
 /** What is committed together. */
 export interface Batch {
   inserts: InsertEntry[];
-  begins: Entry<Begin, string | null>[];
+  begins: Entry<Begin, Begun | null>[];
   output: OutputRow[];
   /** Whose output that is. */
   taken: OutputBuffer[];
@@ -39,8 +40,8 @@ export interface Batch {
 
 /** What a batch brought to light. */
 export interface Committed {
-  /** The scripts of the commands that were begun. */
-  scripts: Map<string, string>;
+  /** What is to be run of the commands that were begun. */
+  begun: Map<string, Begun>;
   /** Which of the new commands are stored. */
   stored: ReadonlySet<string>;
 }
@@ -60,7 +61,7 @@ export interface BatchTarget {
 export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Committed> {
   const { pool, owner, outputLimit, clockOffsetMs } = target;
   const { inserts, begins, output, cuts, lastCuts, finishes } = batch;
-  let scripts = new Map<string, string>();
+  let begun = new Map<string, Begun>();
   let stored: ReadonlySet<string> = new Set();
   const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
   const steps: ((db: Connection) => Promise<void>)[] = [];
@@ -71,7 +72,7 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
     });
   if (begins.length > 0)
     steps.push(async (db) => {
-      scripts = await beginCommands(db, owner, items(begins), outputLimit);
+      begun = await beginCommands(db, owner, items(begins), outputLimit);
     });
   if (output.length > 0) steps.push((db) => appendOutput(db, output));
   if (cuts.length > 0) steps.push((db) => dropOutput(db, cuts));
@@ -83,7 +84,7 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
     await pool.transaction(async (db) => {
       for (const step of steps) await step(db);
     });
-  return { scripts, stored };
+  return { begun, stored };
 }
 
 export function entriesIn({ inserts, begins, output, finishes }: Batch): number {

@@ -16,7 +16,7 @@ import type { DatabasePool } from 'slonik';
 import type { NewCommand, Outcome, StoredOutput } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
-import type { CommandOutput, Journal } from '../ports.ts';
+import type { Begun, CommandOutput, Journal } from '../ports.ts';
 import {
   type Batch,
   type BatchTarget,
@@ -39,7 +39,7 @@ import type { Cut, OutputRow } from './sql/output.ts';
 const GATHER_MS = 20;
 /** Output waiting for its commit, of all commands together, beyond which pipes are paused. */
 const ROOM_BYTES = 40 * 1024 * 1024;
-/** Most bytes (of output, and of scripts) that one batch carries. */
+/** Most bytes (of output, and of scripts and their stdin) that one batch carries. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 /** Most rows of output that one batch carries: scripts that alternate between their streams make many small ones. */
 const BATCH_ROWS = 5000;
@@ -113,7 +113,7 @@ export class BatchJournal implements Journal, OutputObserver {
     });
   }
 
-  begin(uuid: string, startedAt: Date): Promise<string | null> {
+  begin(uuid: string, startedAt: Date): Promise<Begun | null> {
     return this.#enqueue(this.#begins, { uuid, startedAt });
   }
 
@@ -288,7 +288,7 @@ export class BatchJournal implements Journal, OutputObserver {
     let room = BATCH_BYTES;
     for (const entry of this.#inserts) {
       if (room <= 0) break;
-      room -= entry.item.script.length;
+      room -= entry.item.script.length + (entry.item.inputs.stdin?.length ?? 0);
       this.#inserts.delete(entry);
       taken.push(entry);
     }
@@ -327,7 +327,7 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts]) this.#options.onRefused(error, uuid);
   }
 
-  async #answer(batch: Batch, { scripts, stored }: Committed): Promise<void> {
+  async #answer(batch: Batch, { begun, stored }: Committed): Promise<void> {
     const refused: InsertEntry[] = [];
     for (const entry of batch.inserts) {
       const { uuid } = entry.item;
@@ -336,7 +336,7 @@ export class BatchJournal implements Journal, OutputObserver {
       else if (entry.abandoned) void this.#removeAbandoned(uuid);
       else entry.resolve();
     }
-    for (const { item, resolve } of batch.begins) resolve(scripts.get(item.uuid) ?? null);
+    for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
       this.#outputs.delete(item.uuid);
       resolve();

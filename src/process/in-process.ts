@@ -1,6 +1,7 @@
 /** The ProcessRunner that owns scripts in the server's own process: they end with it. */
 import { readMark } from '../os/mark.ts';
 import type { ProcessRunner } from '../ports.ts';
+import { folderProblem } from '../scripts/folder.ts';
 import { unsupportedOptions } from '../scripts/limits.ts';
 import { ScriptProcess } from '../scripts/script-process.ts';
 import { createScriptSetup, killLeftovers, type ScriptSetupOptions } from '../scripts/setup.ts';
@@ -14,6 +15,7 @@ export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'i
     layers: setup.trees.layers,
     unsupported: unsupportedOptions(setup.limits),
     living: new Map(),
+    refuseFolder: folderProblem,
     start: (spec, output) => new ScriptProcess(setup, spec, output),
     attach(uuid) {
       throw new Error(`${uuid} can't be attached to: no script outlives this runner`);

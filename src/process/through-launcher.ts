@@ -7,11 +7,13 @@ import {
   FrameReader,
   FrameWriter,
   type FromLauncher,
+  launchOf,
   PROTOCOL,
   type ScriptState,
   type ToLauncher,
 } from '../launcher/protocol.ts';
 import type { LivingScript, OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
+import { folderProblem } from '../scripts/folder.ts';
 import { killLeftovers } from '../scripts/setup.ts';
 
 export interface LauncherOptions {
@@ -131,7 +133,9 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     unsupported: hello.unsupported,
     owner: hello.owner,
     living: new Map(hello.scripts.map((script) => [script.uuid, growing(script)])),
-    start: (spec, sink) => follow(spec.uuid, sink, { type: 'launch', ...spec }),
+    // It runs on the same machine as the same user.
+    refuseFolder: folderProblem,
+    start: (spec, sink) => follow(spec.uuid, sink, launchOf(spec)),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {
       remotes.delete(uuid);

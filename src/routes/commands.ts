@@ -8,6 +8,7 @@ import type { Commander, CommandReader } from '../ports.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
 import { watchEndings } from './ending.ts';
 import { tagAnswer } from './etag.ts';
+import { checkInputs, inputFields, labelsField, stdinField } from './inputs.ts';
 import {
   CommandBody,
   CommandParams,
@@ -49,6 +50,9 @@ const NewCommandBody = z
         .describe('A note for the people who will look at the list')
         .meta({ maxLength: DESCRIPTION_MAX_CHARACTERS }),
       ...optionFields,
+      ...inputFields,
+      stdin: stdinField,
+      labels: labelsField,
     },
     {
       error: (issue) => {
@@ -57,6 +61,7 @@ const NewCommandBody = z
       },
     },
   )
+  .superRefine(checkInputs)
   .meta({ id: 'NewCommand' });
 
 const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
@@ -80,7 +85,8 @@ const refusals = {
   400:
     '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where. ' +
     '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is. ' +
-    '`OPTION_UNSUPPORTED`: this machine can not keep that limit; `error` says why.',
+    '`OPTION_UNSUPPORTED`: this machine can not keep that limit; `error` says why. ' +
+    '`CWD_REFUSED`: the script can not start in that folder; `error` says why.',
   413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
   415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
   429: '`QUEUE_FULL`: too many commands are waiting.',
@@ -121,9 +127,11 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
       handler: async (request, reply) => {
-        const { script, description, ...options } = request.body;
+        const { script, description, env, cwd, args, stdin, labels = {} } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
-        const uuid = await commander.submit({ script, description, durable, options: optionsFromJson(options) });
+        const options = optionsFromJson(request.body);
+        const inputs = { env, cwd, args, stdin };
+        const uuid = await commander.submit({ script, description, durable, options, inputs, labels });
         const ms = waitOf(request, request.query, reply);
         const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);
         const body = record === null ? { uuid } : { uuid, ...commandBody(record) };

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type CommandRecord, REASONS, STATUSES } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
+import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
 
 /** Every error answer. */
@@ -38,6 +39,10 @@ export const CommandBody = z
       ),
     durable: z.boolean().describe('Whether its output is stored, and shows, while it runs'),
     options: OptionsJson.describe('How the client wanted it run: the keys of its request that it gave'),
+    inputs: InputsJson.nullable().describe(
+      'What the client handed to it: the keys of its request that it gave; null in lists',
+    ),
+    labels: z.record(z.string(), z.string()).describe('What the client finds it by again'),
     reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
@@ -78,6 +83,8 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     output: record.output,
     durable: record.durable,
     options: optionsToJson(record.options),
+    inputs: record.inputs === null ? null : inputsToJson(record.inputs),
+    labels: { ...record.labels },
     reason: record.reason,
     exit_code: record.exitCode,
     signal: record.signal,

@@ -18,11 +18,12 @@ export function cleanEnvironment(env: Record<string, string | undefined>): Recor
 }
 
 /**
- * The environment of one command: what all share, its uuid, and what its bash needs before its script.
+ * The environment of one command: what all share, what its client gives it, its uuid, and what its bash needs before its
+ * script.
  * @param prologue what bash sources first: `prologue.bash`. It removes from the environment what only it needs.
  */
 export function commandEnvironment(
-  clean: Record<string, string>,
+  clean: Readonly<Record<string, string>>,
   uuid: string,
   prologue: string,
   forPrologue: Record<string, string>,

@@ -11,7 +11,7 @@
  * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { unlink, writeFile } from 'node:fs/promises';
+import { type FileHandle, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,7 +21,9 @@ import type { Child, Spawner } from '../os/spawn.ts';
 import type { WaitStatus } from '../os/wait.ts';
 import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
 import { commandEnvironment } from './environment.ts';
+import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
+import { openStdin } from './stdin.ts';
 
 /** Where the script of a command is put while it runs. */
 export function scriptFile(scriptsDir: string, uuid: string): string {
@@ -94,22 +96,29 @@ export class ScriptProcess implements RunningProcess {
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
     const { spawner, trees, limits, prologue, bash, workDir, env } = this.#setup;
-    const { uuid, options } = this.#spec;
+    const { uuid, options, inputs } = this.#spec;
     let child: Child | undefined;
+    let stdin: FileHandle | undefined;
     let startedAt = 0;
     try {
       await this.#writeFile();
+      const cwd = inputs.cwd ?? workDir;
+      const problem = inputs.cwd === undefined ? null : await folderProblem(inputs.cwd);
+      if (problem !== null) throw new Error(problem);
+      if (inputs.stdin !== undefined) stdin = await openStdin(`${this.#file}.stdin`, inputs.stdin);
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
       const { prefix, environment, group } = limitedStart(options, limits);
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
-      const commandEnv = commandEnvironment(env, uuid, prologue.file, { ...this.#tree.environment, ...environment });
-      const [program = bash, ...args] = [...prefix, bash, this.#file];
+      const given = { ...env, ...inputs.env };
+      const commandEnv = commandEnvironment(given, uuid, prologue.file, { ...this.#tree.environment, ...environment });
+      const [program = bash, ...args] = [...prefix, bash, this.#file, ...(inputs.args ?? [])];
       startedAt = performance.now();
-      child = await spawner.spawn(program, args, { cwd: workDir, env: commandEnv });
+      child = await spawner.spawn(program, args, { cwd, env: commandEnv, stdin: stdin?.fd });
     } catch (error) {
       this.#tree?.close();
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };
     } finally {
+      await stdin?.close();
       started(child?.pid ?? null);
     }
     return this.#follow(child, this.#tree, startedAt);

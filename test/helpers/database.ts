@@ -32,5 +32,15 @@ let last = 0;
 /** A command with a uuid of its own. */
 export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
   const uuid = `00000000-0000-4000-8000-${String(++last).padStart(12, '0')}`;
-  return { uuid, description: '', script: 'true', durable: false, options: {}, createdAt: new Date(), ...fields };
+  return {
+    uuid,
+    description: '',
+    script: 'true',
+    durable: false,
+    options: {},
+    inputs: {},
+    labels: {},
+    createdAt: new Date(),
+    ...fields,
+  };
 }

@@ -1,8 +1,15 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
 import type { CommandRequest, NewCommand, Outcome, ProcessEnd, RunOptions, Status } from '../../src/command.ts';
-import type { CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
+import type { Begun, CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
 
-export const request: CommandRequest = { description: '', script: 'true', durable: false, options: {} };
+export const request: CommandRequest = {
+  description: '',
+  script: 'true',
+  durable: false,
+  options: {},
+  inputs: {},
+  labels: {},
+};
 
 /** A process that the test starts and ends. */
 export class FakeProcess implements RunningProcess {
@@ -42,6 +49,9 @@ export class FakeRunner implements ProcessRunner {
   readonly attachments: { uuid: string; from: number }[] = [];
   readonly forgotten: string[] = [];
 
+  async refuseFolder(): Promise<string | null> {
+    return null;
+  }
   start({ uuid, options }: ProcessSpec): FakeProcess {
     const process = new FakeProcess();
     this.options.set(uuid, options);
@@ -80,12 +90,12 @@ export class FakeJournal implements Journal {
     await this.hold;
     this.commands.set(uuid, { script, status: 'QUEUED' });
   }
-  async begin(uuid: string): Promise<string | null> {
+  async begin(uuid: string): Promise<Begun | null> {
     await this.hold;
     const command = this.commands.get(uuid);
     if (command === undefined) return null;
     command.status = 'EXECUTING';
-    return command.script;
+    return { script: command.script, inputs: {} };
   }
   openOutput(): CommandOutput {
     const { overLimit } = this;

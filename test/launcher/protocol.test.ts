@@ -22,6 +22,8 @@ t.test('frames arrive as they were sent, however the bytes are cut', async () =>
     uuid: fc.constant(uuid),
     script: fc.string(),
     options: fc.constant({ nice: 1 }),
+    inputs: fc.constant({ env: { A: 'ü' } }),
+    stdin: fc.constant(undefined),
   });
   fc.assert(
     fc.property(fc.array(fc.oneof(chunk, message)), fc.array(fc.integer({ min: 1, max: 200 })), (sent, cuts) => {

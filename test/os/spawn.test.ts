@@ -1,15 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { type Child, createSpawner, type Spawner, spawnerByChildProcess } from '../../src/os/spawn.ts';
 import { until } from '../helpers/until.ts';
 
 const env = { PATH: '/usr/bin:/bin', A: 'b' };
-const bash = (spawner: Spawner, script: string) =>
-  spawner.spawn('/bin/bash', ['-c', script], { cwd: '/tmp', env }) as Promise<Child>;
+const bash = (spawner: Spawner, script: string, stdin?: number) =>
+  spawner.spawn('/bin/bash', ['-c', script], { cwd: '/tmp', env, stdin }) as Promise<Child>;
 
-async function run(spawner: Spawner, script: string) {
-  const child = await bash(spawner, script);
+async function run(spawner: Spawner, script: string, stdin?: number) {
+  const child = await bash(spawner, script, stdin);
   const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
   child.reap();
   return { stdout, stderr, status, pid: child.pid };
@@ -51,6 +51,13 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
         t.equal(stdout, '/tmp\nb\n/dev/null\n0\n');
       },
     );
+
+    t.test('a child reads a descriptor as its stdin', async (t) => {
+      const fd = openSync(new URL(import.meta.url), 'r');
+      t.teardown(() => closeSync(fd));
+      const { stdout } = await run(spawner, 'cat; echo x >&0 || echo read only', fd);
+      t.equal(stdout, `${readFileSync(new URL(import.meta.url), 'utf8')}read only\n`);
+    });
 
     t.test('all signals are back at their default, none is blocked', async (t) => {
       const { stdout } = await run(spawner, 'grep -E "SigBlk|SigIgn" /proc/self/status');

@@ -27,6 +27,8 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     output: 'out\n',
     durable: false,
     options: {},
+    inputs: {},
+    labels: {},
     reason: 'exit',
     exit_code: 3,
     signal: null,

@@ -2,10 +2,19 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
+import type { Begun } from '../../ports.ts';
+import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
-import { type Connection, none } from './connection.ts';
+import { type Connection, none, storedInputs } from './connection.ts';
 
 const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
+
+const begunRow = z.object({
+  command_uuid: z.string(),
+  script: z.string(),
+  inputs: storedInputs,
+  stdin: z.instanceof(Buffer).nullable(),
+});
 
 export interface Begin {
   uuid: string;
@@ -18,6 +27,12 @@ export interface Finish {
   endedAt: Date;
   /** All bytes it printed. */
   outputBytes: number;
+}
+
+/** An object as JSON; null when it says nothing. */
+function orNull(object: object): string | null {
+  const json = JSON.stringify(object);
+  return json === '{}' ? null : json;
 }
 
 /** A new command, and when its client stops waiting for it. */
@@ -43,6 +58,9 @@ export async function insertCommands(
     c.script,
     c.durable,
     JSON.stringify(optionsToJson(c.options)),
+    orNull(inputsToJson(shownInputs(c.inputs))),
+    c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
+    orNull(c.labels),
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
@@ -50,10 +68,10 @@ export async function insertCommands(
   // ORDER BY: ids must follow the order of admission.
   const stored = await db.anyFirst(uuidOnly`
     WITH inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, options, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, created_at, deadline, place)
+      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, deadline, place)
       WHERE n.deadline > clock_timestamp()
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -66,7 +84,7 @@ export async function insertCommands(
 }
 
 /**
- * Marks waiting commands of this owner as `EXECUTING`. @returns their scripts by uuid.
+ * Marks waiting commands of this owner as `EXECUTING`. @returns what to run, by uuid.
  * One that is `EXECUTING` already counts: then the answer to an earlier attempt got lost.
  */
 export async function beginCommands(
@@ -74,15 +92,20 @@ export async function beginCommands(
   owner: number,
   begins: readonly Begin[],
   limit: OutputLimit,
-): Promise<Map<string, string>> {
+): Promise<Map<string, Begun>> {
   const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
-  const begun = await db.any(sql.type(z.object({ command_uuid: z.string(), script: z.string() }))`
+  const begun = await db.any(sql.type(begunRow)`
     UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at,
       output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
-    RETURNING c.command_uuid, c.script`);
-  return new Map(begun.map((row) => [row.command_uuid, row.script]));
+    RETURNING c.command_uuid, c.script, coalesce(c.inputs, '{}') AS inputs, c.stdin`);
+  return new Map(
+    begun.map(({ command_uuid: uuid, script, inputs: { env, cwd, args }, stdin }) => [
+      uuid,
+      { script, inputs: { env, cwd, args, stdin: stdin ?? undefined } },
+    ]),
+  );
 }
 
 /** Stores outcomes. A command that has one already keeps it. */

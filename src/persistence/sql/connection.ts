@@ -1,6 +1,7 @@
 /** What all SQL is written with. */
 import { type CommonQueryMethods, sql } from 'slonik';
 import { z } from 'zod';
+import { InputsJson, inputsFromJson } from '../../run-inputs.ts';
 import { OptionsJson, optionsFromJson } from '../../run-options.ts';
 
 /** Where statements run: the pool, or a transaction of it. */
@@ -11,3 +12,6 @@ export const none = sql.type(z.object({}));
 
 /** Options as PostgreSQL gives them. */
 export const storedOptions = OptionsJson.transform(optionsFromJson);
+
+/** Inputs as PostgreSQL gives them. */
+export const storedInputs = InputsJson.transform(inputsFromJson);

@@ -3,7 +3,7 @@ import { sql } from 'slonik';
 import { z } from 'zod';
 import { type CommandRecord, droppedLine, REASONS, SCRIPT_MAX_BYTES, STATUSES } from '../../command.ts';
 import type { CommandFilter } from '../../ports.ts';
-import { type Connection, storedOptions } from './connection.ts';
+import { type Connection, storedInputs, storedOptions } from './connection.ts';
 import { shownAndDropped } from './output.ts';
 
 const recordRow = z
@@ -14,6 +14,8 @@ const recordRow = z
     script_preview: z.boolean(),
     durable: z.boolean(),
     options: storedOptions,
+    inputs: storedInputs.nullable(),
+    labels: z.record(z.string(), z.string()).nullable(),
     status: z.enum(STATUSES),
     reason: z.enum(REASONS).nullable(),
     exit_code: z.number().nullable(),
@@ -42,6 +44,8 @@ const recordRow = z
       status: row.status,
       durable: row.durable,
       options: row.options,
+      inputs: row.inputs,
+      labels: row.labels ?? {},
       output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview, gap),
       outputPreview: preview,
       outputTruncated: row.dropped_bytes > 0,
@@ -66,9 +70,10 @@ const selectRecords = (
   page: ReturnType<typeof sql.fragment>,
   limit: number,
   scriptLimit: number,
+  inputs: ReturnType<typeof sql.fragment>,
 ) => sql.prepared(name, recordRow)`
   SELECT c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
-    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, c.status, c.reason, c.exit_code, c.signal,
+    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.status, c.reason, c.exit_code, c.signal,
     c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, c.output_head, gap.dropped_bytes, printed.data, printed.streams,
     printed.lengths
   FROM (${page}) c
@@ -92,7 +97,8 @@ const selectRecords = (
 /** Reads one command with at most `limit` bytes of its output. */
 export function selectCommand(db: Connection, uuid: string, limit: number): Promise<CommandRecord | null> {
   const page = sql.fragment`SELECT * FROM commands WHERE command_uuid = ${uuid}`;
-  return db.maybeOne(selectRecords('get_command', page, limit, SCRIPT_MAX_BYTES));
+  const inputs = sql.fragment`coalesce(c.inputs, '{}')`;
+  return db.maybeOne(selectRecords('get_command', page, limit, SCRIPT_MAX_BYTES, inputs));
 }
 
 /** Reads a page of commands, newest first, with at most `limit` bytes of output each. */
@@ -100,7 +106,8 @@ export function selectCommands(db: Connection, f: CommandFilter, limit: number):
   const where = f.status === undefined ? sql.fragment`` : sql.fragment`WHERE status = ${f.status}`;
   const page = sql.fragment`SELECT * FROM commands ${where} ORDER BY id DESC LIMIT ${f.limit} OFFSET ${f.offset}`;
   const name = f.status === undefined ? 'list_commands' : 'list_commands_of_status';
-  return db.any(selectRecords(name, page, limit, limit));
+  // Not read at all: a thousand of them may be a GiB.
+  return db.any(selectRecords(name, page, limit, limit, sql.fragment`NULL::jsonb`));
 }
 
 export function selectStatus(db: Connection, uuid: string) {
