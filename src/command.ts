@@ -184,6 +184,21 @@ export interface CommandRecord {
   durationMs: number | null;
 }
 
+/** What of a command tells how it ended. */
+export type CommandSummary = Pick<
+  CommandRecord,
+  | 'status'
+  | 'reason'
+  | 'exitCode'
+  | 'signal'
+  | 'error'
+  | 'startedAt'
+  | 'endedAt'
+  | 'durationMs'
+  | 'outputBytes'
+  | 'outputTruncated'
+>;
+
 /**
  * Decides the outcome of a command from how its process ended and who, if anyone, ended it.
  * Who asked first wins: a script that exits 0 on SIGTERM was stopped all the same.

@@ -29,6 +29,9 @@ export class Gate implements Behind {
   async output(...args: Parameters<Behind['output']>) {
     return opened(this.#reader).output(...args);
   }
+  async summary(...args: Parameters<Behind['summary']>) {
+    return opened(this.#reader).summary(...args);
+  }
   watch(uuid: string) {
     return opened(this.#reader).watch(uuid);
   }

@@ -2,6 +2,7 @@
 import type {
   CommandRecord,
   CommandRequest,
+  CommandSummary,
   NewCommand,
   Outcome,
   ProcessEnd,
@@ -132,6 +133,7 @@ export interface OutputQuery {
 
 /** A part of what shows of the output of a command, in one snapshot. */
 export interface OutputPart {
+  status: Status;
   /** Whether the command has ended: then nothing will follow. */
   ended: boolean;
   /** Where that ends which shows. */
@@ -148,6 +150,7 @@ export interface OutputPart {
 }
 
 export interface OutputPiece {
+  stream: Stream;
   offset: number;
   length: number;
   /** All of it, or none when it is of a stream that is not wanted. */
@@ -169,6 +172,8 @@ export interface CommandReader {
   /** Null when there is no such command. */
   output(uuid: string, query: OutputQuery): Promise<OutputPart | null>;
   watch(uuid: string): Watch;
+  /** How a command stands, without what it was and printed. Null when there is none. */
+  summary(uuid: string): Promise<CommandSummary | null>;
   list(filter: CommandFilter): Promise<CommandRecord[]>;
   statusOf(uuid: string): Promise<Status | null>;
 }

@@ -63,7 +63,7 @@ export interface JournalOptions extends BatchTarget {
   /** How long its statements may take; the journal makes it grow. */
   patience: Patience;
   deletePool: DatabasePool;
-  /** Told of the commands whose output or outcome was committed. */
+  /** Told of the commands of which a status or output was committed. */
   changes: Changes;
   /** Told of each batch that was committed. */
   onCommitted: (batch: CommittedBatch) => void;
@@ -341,7 +341,8 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#outputs.delete(item.uuid);
       resolve();
     }
-    const changed = [...batch.output, ...batch.finishes.map(({ item }) => item)].map(({ uuid }) => uuid);
+    const entries = [...batch.begins, ...batch.finishes];
+    const changed = [...batch.output, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
     const waiting = refused.filter(({ abandoned }) => !abandoned);
     if (waiting.length > 0) await this.#insertAgain(waiting);

@@ -8,6 +8,7 @@ import type { Changes } from './changes.ts';
 import type { Connection } from './sql/connection.ts';
 import { selectOutput } from './sql/output.ts';
 import { selectCommand, selectCommands, selectStatus } from './sql/records.ts';
+import { selectSummary } from './sql/summary.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
 export const READ_MS = 5000;
@@ -34,6 +35,7 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
     get: (uuid) => read((db) => selectCommand(db, uuid, OUTPUT_BYTES)),
     output: (uuid, query) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
     watch: (uuid) => changes.watch(uuid),
+    summary: (uuid) => read((db) => selectSummary(db, uuid)),
     list: (filter) => {
       const each = Math.min(PREVIEW_BYTES, Math.floor(PAGE_BYTES / filter.limit));
       return read(async (db) => [...(await selectCommands(db, filter, each))]);

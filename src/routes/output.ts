@@ -4,8 +4,11 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { droppedLine, OUTPUT_PART_BYTES, type Stream } from '../command.ts';
 import { CommandNotFound, RangeNotSatisfiable, StorageUnavailable } from '../errors.ts';
-import type { CommandReader, OutputPart, OutputQuery, Watch } from '../ports.ts';
+import type { CommandReader, OutputPart } from '../ports.ts';
 import { watchEndings } from './ending.ts';
+import { acceptsEvents, announceEvents } from './event-stream.ts';
+import { dropWhenStuck, onDemand, partsOf, type Read, type Source, type Wanted } from './following.ts';
+import { hasSeenEnd, outputEvents, placeParameter } from './output-events.ts';
 import { CommandParams, errors, notFound, query, uuidOf, wholeNumber } from './schemas.ts';
 
 export interface OutputRoutesOptions {
@@ -14,14 +17,12 @@ export interface OutputRoutesOptions {
   isStorageError: (error: unknown) => boolean;
 }
 
-/**
- * How long a client may take nothing of what waits for it, in ms; then its connection is cut. Node looks at intervals of
- * this length, so it may be up to twice as long.
- */
-const WRITE_MS = 30_000;
 const NEWLINE = 10;
 
 const Query = query({
+  from: placeParameter('from')
+    .optional()
+    .describe('Only from this byte on, counted in all that it printed; for events the `id` of the last one that came'),
   stream: z
     .enum(['stdout', 'stderr'], 'stream must be stdout or stderr')
     .optional()
@@ -30,21 +31,19 @@ const Query = query({
   follow: z
     .enum(['true', 'false'], 'follow must be true or false')
     .default('false')
-    .describe('Whether to go on sending what it prints until it ends'),
+    .describe('Whether to go on sending what it prints until it ends; events always do'),
+}).refine(({ from, tail }) => from === undefined || tail === undefined, 'from and tail exclude each other');
+
+const Headers = z.looseObject({
+  'last-event-id': placeParameter('Last-Event-ID')
+    .optional()
+    .describe('For events: as `from`, and stronger. Clients send it by themselves when they connect again'),
 });
 
 /** Text for the client, a stream for us. */
-const bytes = z.string().describe('Bytes as they were printed') as z.ZodType<unknown> as z.ZodType<Readable>;
-const text = (description: string) => ({ description, content: { 'text/plain': { schema: bytes } } });
-
-/** Reads a part of the output that is asked for. @throws CommandNotFound when the command has been deleted. */
-type Read = (query: OutputQuery) => Promise<OutputPart>;
-
-/** Which bytes are sent, by their places in all that was printed. */
-interface Wanted extends OutputQuery {
-  /** Whether to wait for more until the command ends. */
-  follow: boolean;
-}
+const streamed = (what: string) => z.string().describe(what) as z.ZodType<unknown> as z.ZodType<Readable>;
+const bytes = { 'text/plain': { schema: streamed('Bytes as they were printed') } };
+const events = { 'text/event-stream': { schema: streamed('Server-Sent Events') } };
 
 export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (app, { reader, isStorageError }) => {
   const mayPass = (error: unknown) => error instanceof StorageUnavailable || isStorageError(error);
@@ -61,12 +60,18 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
           'Shows while it runs for a durable command, when it ended for a regular one. Where bytes were dropped, because ' +
           'it printed more than is kept, there is a line such as `[… 1234 bytes dropped …]`. A `Range` of bytes is served ' +
           'of the whole output alone, and only where none of it was dropped, nor will be; otherwise it is ignored. A ' +
-          'connection that ends without the end of the answer tells that there would have been more.',
+          'connection that ends without the end of the answer tells that there would have been more.\n\n' +
+          'With `Accept: text/event-stream` as Server-Sent Events, until the command ends: `output` with `stream`, ' +
+          '`offset` (the place of its first byte) and `text`, or `base64` where it is not UTF-8; `gap` with `offset` and ' +
+          '`bytes` where some were dropped; `status` at first and whenever it changes; at last `end` with the outcome. The ' +
+          '`id` of each is where to go on after it. Who comes with the `id` of `end` gets 204.',
         params: CommandParams,
         querystring: Query,
+        headers: Headers,
         response: {
-          200: text('What it printed'),
-          206: text('The range of it that `Range` asks for'),
+          200: { description: 'What it printed', content: { ...bytes, ...events } },
+          204: z.undefined().describe('The client has seen the end of its events.'),
+          206: { description: 'The range of it that `Range` asks for', content: bytes },
           ...errors({
             400: '`INVALID_REQUEST`: a parameter is unknown or out of range.',
             ...notFound,
@@ -77,10 +82,7 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
     },
     async (request, reply) => {
       const ending = endingOf(reply);
-      reply.raw.setTimeout(WRITE_MS, () => {
-        // Who follows a command that prints nothing is left in peace.
-        if (reply.raw.writableLength > 0) reply.raw.destroy();
-      });
+      dropWhenStuck(reply);
 
       const uuid = uuidOf(request.params);
       const read: Read = async (query) => {
@@ -88,15 +90,29 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
         if (part === null) throw new CommandNotFound();
         return part;
       };
-      const { stream, tail } = request.query;
+      const source: Source = { read, startWatch: () => reader.watch(uuid), mayPass, ending };
+      reply.header('vary', 'accept');
+      const { from, stream, tail } = request.query;
       const follow = request.query.follow === 'true';
       const now = await read({ from: 0, before: 0, stream });
-      const wanted = { from: 0, before: follow ? Number.MAX_SAFE_INTEGER : now.upTo, stream, follow };
+      const startOf = (lines: number) => startOfTail(read, stream, now, lines, () => reply.raw.destroyed);
+
+      if (acceptsEvents(request)) {
+        const place = request.headers['last-event-id'] ?? from;
+        if (place !== undefined && hasSeenEnd(now, place)) return reply.code(204).send();
+        announceEvents(reply);
+        if (request.method === 'HEAD') return reply.send(Readable.from([]));
+        const at = tail === undefined ? 0 : await startOf(tail);
+        const summary = () => reader.summary(uuid);
+        return reply.send(onDemand(outputEvents(source, summary, { stream }, place ?? { at, held: at })));
+      }
+
+      const wanted = { from: from?.at ?? 0, before: follow ? Number.MAX_SAFE_INTEGER : now.upTo, stream, follow };
       reply.type('text/plain; charset=utf-8').header('x-content-type-options', 'nosniff');
 
       if (tail !== undefined) {
-        wanted.from = await startOfTail(read, stream, now, tail, () => reply.raw.destroyed);
-      } else if (stream === undefined && !follow && now.isFinal) {
+        wanted.from = await startOf(tail);
+      } else if (from === undefined && stream === undefined && !follow && now.isFinal) {
         const { range, 'if-range': condition } = request.headers;
         const part = rangeOf(condition === undefined ? range : undefined, now.upTo);
         if (part !== undefined) {
@@ -112,47 +128,33 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
       if (follow) reply.header('x-accel-buffering', 'no').header('connection', 'close');
 
       if (request.method === 'HEAD') return reply.send(Readable.from([]));
-      return reply.send(Readable.from(bytesOf(read, () => reader.watch(uuid), wanted, mayPass, ending)));
+      return reply.send(onDemand(bytesOf(source, wanted)));
     },
   );
 };
 
-/**
- * Reads and gives one part after the other; the next only when the client has taken the last one.
- * @throws when it can't go on to the end: then the connection is cut, so that the client does not take it for the end.
- */
-async function* bytesOf(
-  read: Read,
-  startWatch: () => Watch,
-  { from, before, stream, follow }: Wanted,
-  mayPass: (error: unknown) => boolean,
-  ending: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  // Before the first look, so that nothing is missed in between; in here, so that it ends in any case.
-  using watch = startWatch();
+/** The bytes of one part after the other, with a line where some are not kept. */
+async function* bytesOf(source: Source, wanted: Wanted): AsyncGenerator<Uint8Array> {
   // Sends the headers: the first output may be far away.
-  if (follow) yield Buffer.alloc(0);
-  for (let at = from; ; ) {
-    const isLast = ending.aborted;
-    const part = await read({ from: at, before, stream }).catch((error) => {
-      if (follow && mayPass(error)) return null;
-      throw error;
-    });
-    if (part !== null) {
-      const parts: Uint8Array[] = [];
-      for (const { offset, length, bytes } of part.pieces) {
-        if (offset > at) parts.push(Buffer.from(droppedLine(offset - at)));
-        parts.push(bytes);
-        at = offset + length;
-      }
-      const all = Buffer.concat(parts);
-      if (all.length > 0) yield all;
-      if (part.pieces.length > 0 && at < Math.min(before, part.upTo)) continue;
-      if (part.ended || !follow) return;
+  if (wanted.follow) yield Buffer.alloc(0);
+  let at = wanted.from;
+  for await (const part of partsOf(source, wanted)) {
+    const chunks: Uint8Array[] = [];
+    for (const { offset, length, bytes } of part?.pieces ?? []) {
+      if (offset > at) chunks.push(Buffer.from(droppedLine(offset - at)));
+      if (bytes.length > 0) append(chunks, bytes);
+      at = offset + length;
     }
-    if (isLast) throw new Error('the server ends before the command that is followed, or the client is gone');
-    await watch.next(ending);
+    yield* chunks;
   }
+}
+
+/** Adds bytes to the last chunk where they are its neighbours in memory already. */
+function append(chunks: Uint8Array[], bytes: Uint8Array): void {
+  const last = chunks.at(-1);
+  if (last === undefined || last.buffer !== bytes.buffer || last.byteOffset + last.length !== bytes.byteOffset) {
+    chunks.push(bytes);
+  } else chunks[chunks.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + bytes.length);
 }
 
 /** Where the last lines begin. A newline at the very end ends the last line, and begins none. */

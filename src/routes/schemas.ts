@@ -1,6 +1,6 @@
 /** The shapes of requests and answers that several routes share. */
 import { z } from 'zod';
-import { type CommandRecord, REASONS, STATUSES } from '../command.ts';
+import { type CommandRecord, type CommandSummary, REASONS, STATUSES } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
 import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
@@ -73,28 +73,35 @@ export const CommandBody = z
 
 const isoTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 
+/** How a command stands, as clients see it. */
+export function summaryBody(summary: CommandSummary) {
+  return {
+    status: summary.status,
+    reason: summary.reason,
+    exit_code: summary.exitCode,
+    signal: summary.signal,
+    error: summary.error,
+    started_at: isoTime(summary.startedAt),
+    ended_at: isoTime(summary.endedAt),
+    duration_ms: summary.durationMs,
+    output_bytes: summary.outputBytes,
+    output_truncated: summary.outputTruncated,
+  };
+}
+
 /** Turns a stored command into its answer. */
 export function commandBody(record: CommandRecord): z.input<typeof CommandBody> {
   return {
     command_uuid: record.uuid,
     description: record.description,
     script: record.script,
-    status: record.status,
     output: record.output,
     durable: record.durable,
     options: optionsToJson(record.options),
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
-    reason: record.reason,
-    exit_code: record.exitCode,
-    signal: record.signal,
-    error: record.error,
     created_at: new Date(record.createdAt).toISOString(),
-    started_at: isoTime(record.startedAt),
-    ended_at: isoTime(record.endedAt),
-    duration_ms: record.durationMs,
-    output_bytes: record.outputBytes,
-    output_truncated: record.outputTruncated,
+    ...summaryBody(record),
     script_preview: record.scriptPreview,
     output_preview: record.outputPreview,
   };

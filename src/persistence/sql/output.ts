@@ -1,7 +1,7 @@
 /** The output of commands, in pieces: what is written of it, what is dropped, and what is read as it is. */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import type { Stream } from '../../command.ts';
+import { STATUSES, type Stream } from '../../command.ts';
 import type { OutputPart, OutputQuery } from '../../ports.ts';
 import { type Connection, none } from './connection.ts';
 
@@ -23,6 +23,7 @@ export interface OutputRow {
 }
 
 const STREAM_NUMBER: Record<Stream, number> = { stdout: 1, stderr: 2 };
+const streamOf = (number: number | undefined): Stream => (number === STREAM_NUMBER.stderr ? 'stderr' : 'stdout');
 
 /** Where the stored output of a command `c` ends. */
 export const storedBytes = sql.fragment`coalesce(
@@ -91,13 +92,14 @@ export const shownAndDropped = sql.fragment`
 
 const partRow = z
   .object({
-    ended: z.boolean(),
+    status: z.enum(STATUSES),
     total_bytes: z.number(),
     output_head: z.number().nullable(),
     dropped_bytes: z.number(),
     data: z.instanceof(Buffer).nullable(),
     places: z.array(z.number()).nullable(),
     lengths: z.array(z.number()).nullable(),
+    streams: z.array(z.number()).nullable(),
     wanted: z.array(z.boolean()).nullable(),
   })
   .transform((row): OutputPart => {
@@ -106,14 +108,16 @@ const partRow = z
       const length = row.lengths?.[i] as number;
       const bytes = row.data?.subarray(start, row.wanted?.[i] ? start + length : start) ?? Buffer.alloc(0);
       start += bytes.length;
-      return { offset, length, bytes };
+      return { stream: streamOf(row.streams?.[i]), offset, length, bytes };
     });
+    const ended = !['QUEUED', 'EXECUTING'].includes(row.status);
     const headBytes = row.output_head ?? Number.POSITIVE_INFINITY;
     return {
-      ended: row.ended,
+      status: row.status,
+      ended,
       upTo: row.total_bytes,
       gap: { at: headBytes, bytes: row.dropped_bytes },
-      isFinal: row.dropped_bytes === 0 && (row.ended || row.total_bytes <= headBytes),
+      isFinal: row.dropped_bytes === 0 && (ended || row.total_bytes <= headBytes),
       pieces,
     };
   });
@@ -130,8 +134,8 @@ export function selectOutput(
 ): Promise<OutputPart | null> {
   const streams = stream === undefined ? Object.values(STREAM_NUMBER) : [STREAM_NUMBER[stream]];
   return db.maybeOne(sql.prepared('get_output', partRow)`
-    SELECT c.status NOT IN ('QUEUED', 'EXECUTING') AS ended, shown.total_bytes, c.output_head, gap.dropped_bytes,
-      printed.data, printed.places, printed.lengths, printed.wanted
+    SELECT c.status, shown.total_bytes, c.output_head, gap.dropped_bytes,
+      printed.data, printed.places, printed.lengths, printed.streams, printed.wanted
     FROM commands c
     ${shownAndDropped}
     LEFT JOIN LATERAL (
@@ -147,9 +151,10 @@ export function selectOutput(
       SELECT string_agg(piece, ''::bytea ORDER BY place) FILTER (WHERE wanted) AS data,
         array_agg(place ORDER BY place) AS places,
         array_agg(octet_length(piece) ORDER BY place) AS lengths,
+        array_agg(stream ORDER BY place) AS streams,
         array_agg(wanted ORDER BY place) AS wanted
       FROM (
-        SELECT begin.place, o.stream = ANY(${sql.array(streams, 'int2')}) AS wanted,
+        SELECT begin.place, o.stream, o.stream = ANY(${sql.array(streams, 'int2')}) AS wanted,
           substring(o.data FROM (begin.place - o.byte_offset + 1)::int FOR (span.up_to - begin.place)::int) AS piece
         FROM (SELECT least(greatest(first.place, ${from}) + ${maxBytes}, ${before}) AS up_to) span
         JOIN command_output o
