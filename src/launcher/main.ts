@@ -7,8 +7,8 @@
  * SIGHUP: only the server is replaced, scripts run on.
  */
 import { randomInt } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { armFailpoint, type Passes } from '../failpoints.ts';
+import { pathOfProgram } from '../programs.ts';
 import { unsupportedOptions } from '../scripts/limits.ts';
 import type { ScriptSetup } from '../scripts/script-process.ts';
 import { createScriptSetup } from '../scripts/setup.ts';
@@ -22,7 +22,7 @@ const owner = randomInt(1, 2 ** 31);
 let setup: ScriptSetup | undefined;
 let passes: Passes | undefined;
 
-const server = new ServerProcess(fileURLToPath(new URL('../server.ts', import.meta.url)), {
+const server = new ServerProcess(pathOfProgram('server'), {
   onMessage: (message) => void handle(message),
   onGone: () => scripts.detachAll(),
   async onEnd(exitCode) {

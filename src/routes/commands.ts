@@ -34,7 +34,7 @@ const storable = (name: string) =>
     .refine((text) => !text.includes('\0'), `${name} must not contain NUL characters`)
     .refine((text) => text.isWellFormed(), `${name} must be valid Unicode`);
 
-const NewCommandBody = z
+export const NewCommandBody = z
   .strictObject(
     {
       script: storable('script')

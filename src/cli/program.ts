@@ -1,0 +1,157 @@
+/** The commands of the command line, with their options and their help. */
+import { readFileSync } from 'node:fs';
+import { Command as Program } from 'commander';
+import { Shellvisor } from '../client/index.ts';
+import { FAILURE, USAGE } from './exit-codes.ts';
+import { followAsJson, followToEnd, runAndFollow } from './follow.ts';
+import { newCommand, type RunOptions } from './new-command.ts';
+import { serve } from './serve.ts';
+import { inWords, table } from './show.ts';
+import { write } from './terminal.ts';
+import { pair, secret, several, span, wholeNumber } from './values.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+const EXIT_CODES = `
+Exit code: that of the script; 124 when it took too long, 126 when it could not be started, 128 + N when signal N
+ended it, 130 after Ctrl-C, 143 when somebody else stopped it. 125 when this program failed, 2 when it was called in
+a wrong way.`;
+
+const ENVIRONMENT = `
+Environment:
+  SHELLVISOR_URL    the server; http://localhost:8080 unless set
+  SHELLVISOR_TOKEN  the token, where the server wants one`;
+
+interface CommonOptions {
+  server: string | undefined;
+  token: string | undefined;
+  json: boolean | undefined;
+}
+
+interface ListOptions extends CommonOptions {
+  status: string[] | undefined;
+  label: Record<string, string> | undefined;
+  search: string | undefined;
+  limit: number;
+}
+
+/** Sets `process.exitCode`. Its actions throw what the client throws. */
+export function createProgram(environment: NodeJS.ProcessEnv = process.env): Program {
+  const program = new Program('shellvisor')
+    .description('Runs bash scripts on a shellvisor server, and shows what becomes of them.')
+    .version(version)
+    .enablePositionalOptions()
+    .addHelpText('after', ENVIRONMENT)
+    .showHelpAfterError('(--help says more)')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE));
+
+  const clientOf = ({ server, token }: CommonOptions) =>
+    new Shellvisor({ url: server ?? environment.SHELLVISOR_URL, token: token ?? environment.SHELLVISOR_TOKEN });
+
+  /** A command that talks to the server. */
+  const talking = (name: string, summary: string) =>
+    program
+      .command(name)
+      .summary(summary)
+      .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+      .option('-s, --server <url>', 'the server; else SHELLVISOR_URL')
+      .option('-t, --token <token>', 'the token; SHELLVISOR_TOKEN keeps it out of the list of processes')
+      .option('--json', 'print what the server answers, as JSON');
+
+  talking('run', 'run a script, and show its output as it comes')
+    .argument('[script]', 'the script itself; - or nothing for stdin')
+    .argument('[args...]', "the script's $1, $2 …")
+    .option('-f, --file <path>', 'read the script from a file; then all arguments are those of the script')
+    .option('-d, --description <text>', 'a note for those who look at the list')
+    .option('-e, --env <KEY=VALUE>', 'a variable for the script; may be repeated', pair)
+    .option('--secret-env <KEY[=VALUE]>', 'one that is stored nowhere; KEY alone takes our own', secret(environment))
+    .option('-l, --label <KEY=VALUE>', 'a label to find it by; may be repeated', pair)
+    .option('-C, --cwd <path>', 'the folder on the server that it starts in')
+    .option('-i, --stdin <path>', 'a file for its stdin; - for ours')
+    .option('--timeout <span>', 'end it after so long: 500ms, 30s, 5m, 2h, 1d', span)
+    .option('--nice <n>', 'how much it lets others go first, 0 to 19', wholeNumber)
+    .option('--keep-background', 'let what it leaves in the background live on')
+    .option('--detach', 'print its uuid, and leave it alone')
+    .passThroughOptions()
+    .addHelpText('after', EXIT_CODES)
+    .action(async (script: string | undefined, args: string[], options: RunOptions & CommonOptions) => {
+      const client = clientOf(options);
+      const command = newCommand(script, args, options);
+      if (options.detach) {
+        const created = await client.create(command, { durable: true });
+        await print(options, created, () => `${created.uuid}\n`);
+      } else process.exitCode = await runAndFollow(client, command, options.json === true);
+    });
+
+  talking('ls', 'list commands, newest first')
+    .option('--status <status>', 'only QUEUED, EXECUTING, EXECUTED, FAILED or STOPPED; may be repeated', several)
+    .option('-l, --label <KEY=VALUE>', 'only those with this label; may be repeated', pair)
+    .option('-q, --search <text>', 'only those with this in their description or script')
+    .option('-n, --limit <n>', 'at most so many', wholeNumber, 20)
+    .action(async (options: ListOptions) => {
+      const { status, label = {}, search: q, limit } = options;
+      const labels = Object.fromEntries(Object.entries(label).map(([key, value]) => [`label.${key}`, value]));
+      const commands = await clientOf(options).list({ status, q, limit, ...labels });
+      await print(options, commands, () => table(commands, Date.now(), process.stdout.columns));
+    });
+
+  talking('show', 'show a command, with its output')
+    .argument('<uuid>')
+    .action(async (uuid: string, options: CommonOptions) => {
+      const command = await clientOf(options).get(uuid);
+      await print(options, command, () => inWords(command));
+    });
+
+  talking('follow', 'show the output of a command from its beginning, until it ends')
+    .argument('<uuid>')
+    .addHelpText('after', `${EXIT_CODES}\nCtrl-C ends this program alone.`)
+    .action(async (uuid: string, options: CommonOptions) => {
+      const client = clientOf(options);
+      process.exitCode = await (options.json ? followAsJson(client, uuid) : followToEnd(client, uuid));
+    });
+
+  talking('stop', 'stop commands, with all that they have started')
+    .argument('<uuids...>')
+    .action((uuids: string[], options: CommonOptions) => {
+      const client = clientOf(options);
+      return each(uuids, options, 'stopped', (uuid) => client.stop(uuid));
+    });
+
+  talking('rm', 'delete commands with their output, stopping those that run')
+    .argument('<uuids...>')
+    .action((uuids: string[], options: CommonOptions) => {
+      const client = clientOf(options);
+      return each(uuids, options, 'deleted', (uuid) => client.remove(uuid));
+    });
+
+  program
+    .command('serve')
+    .summary('start a server')
+    .description(
+      'Starts a server. It is configured by its environment: HOST, PORT, DATABASE_URL and others; see the README.',
+    )
+    .action(async () => {
+      process.exitCode = await serve();
+    });
+
+  return program;
+}
+
+/** Prints an answer as JSON, where that is wanted, else in words. */
+async function print({ json }: CommonOptions, answer: unknown, words: () => string): Promise<void> {
+  await write(process.stdout, json ? `${JSON.stringify(answer, null, 2)}\n` : words());
+}
+
+/** Does the same to several commands. All are tried; what goes wrong is told in the end. */
+async function each(
+  uuids: readonly string[],
+  options: CommonOptions,
+  done: string,
+  act: (uuid: string) => Promise<void>,
+): Promise<void> {
+  const results = await Promise.allSettled(uuids.map((uuid) => act(uuid)));
+  const errors = results.map((result) => (result.status === 'rejected' ? `${result.reason.message}` : null));
+  const answers = uuids.map((uuid, i) => ({ uuid, [done]: errors[i] === null, error: errors[i] }));
+  await print(options, answers, () => uuids.map((uuid, i) => `${uuid}  ${errors[i] ?? done}\n`).join(''));
+  if (errors.some((error) => error !== null)) process.exitCode = FAILURE;
+}

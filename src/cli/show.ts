@@ -1,0 +1,103 @@
+/** Commands in words. */
+import type { Command, Outcome } from '../client/index.ts';
+import { printable } from './terminal.ts';
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A span of time to two units: `350 ms`, `4.2 s`, `3 min 5 s`, `2 d 4 h`. */
+export function duration(ms: number): string {
+  if (ms < SECOND) return `${Math.round(ms)} ms`;
+  if (ms < MINUTE) return `${(ms / SECOND).toFixed(1)} s`;
+  const parts = (big: number, bigName: string, small: number, smallName: string) =>
+    `${Math.floor(ms / big)} ${bigName} ${Math.floor((ms % big) / small)} ${smallName}`;
+  if (ms < HOUR) return parts(MINUTE, 'min', SECOND, 's');
+  if (ms < DAY) return parts(HOUR, 'h', MINUTE, 'min');
+  return parts(DAY, 'd', HOUR, 'h');
+}
+
+/** How it ended, in a few words, or that it has not. */
+export function outcomeInWords(outcome: Outcome): string {
+  const { status, reason, exit_code, signal, error } = outcome;
+  const how = signal === null ? `exit code ${exit_code}` : `killed by ${signal}`;
+  switch (reason) {
+    case null:
+      return status === 'QUEUED' ? 'waits for a slot' : 'runs';
+    case 'exit':
+    case 'signal':
+      return how;
+    case 'timeout':
+      return 'took too long, and was ended';
+    case 'output_limit':
+      return 'printed more than it may, and was ended';
+    case 'stop':
+      return 'was stopped';
+    case 'shutdown':
+      return 'was stopped by the shutdown of the server';
+    case 'spawn_error':
+    case 'lost':
+      return error ?? reason;
+    default:
+      return reason satisfies never;
+  }
+}
+
+/** Columns side by side; the last one has no padding, so it may hold anything. */
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] as number))).join('  ');
+  return rows.map((row) => `${line(row)}\n`).join('');
+}
+
+/** What a person tells commands apart by. */
+function nameOf({ description, script }: Command): string {
+  const firstLine = script.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#!')) ?? '';
+  return printable(description || firstLine.trim());
+}
+
+/** A list, newest first; the name is cut where the terminal ends. */
+export function table(commands: readonly Command[], now: number, width = Number.POSITIVE_INFINITY): string {
+  const rows = commands.map((command) => [
+    command.command_uuid,
+    command.status,
+    command.reason === null ? '' : (command.signal ?? `${command.exit_code ?? ''}`),
+    `${duration(now - Date.parse(command.created_at))} ago`,
+    command.duration_ms === null ? '' : duration(command.duration_ms),
+    nameOf(command),
+  ]);
+  const text = columns([['UUID', 'STATUS', 'EXIT', 'CREATED', 'TOOK', 'WHAT'], ...rows]);
+  return text.replaceAll(/.+/g, (line) => line.slice(0, width));
+}
+
+/** One command with all that is known of it, its output at the end. */
+export function inWords(shown: Command): string {
+  const { durable, description, labels, options, inputs } = shown;
+  const facts: [string, string | null][] = [
+    ['uuid', shown.command_uuid],
+    ['description', printable(description) || null],
+    ['status', `${shown.status}: ${outcomeInWords(shown)}`],
+    ['kind', durable ? 'durable' : 'regular'],
+    [
+      'labels',
+      Object.entries(labels)
+        .map((pair) => pair.join('='))
+        .join(', ') || null,
+    ],
+    ['options', jsonOf(options)],
+    ['inputs', jsonOf(inputs ?? {})],
+    ['created', shown.created_at],
+    ['started', shown.started_at],
+    ['ended', shown.ended_at],
+    ['took', shown.duration_ms === null ? null : duration(shown.duration_ms)],
+    ['output', `${shown.output_bytes} bytes${shown.output_truncated ? ', not all of it kept' : ''}`],
+  ];
+  const known = facts.filter((fact): fact is [string, string] => fact[1] !== null);
+  return `${columns(known)}\n${indented('script', shown.script)}${shown.output === '' ? '' : `\n${indented('output', shown.output)}`}`;
+}
+
+const jsonOf = (fields: object) => (Object.keys(fields).length === 0 ? null : printable(JSON.stringify(fields)));
+
+const indented = (title: string, text: string) => `${title}\n${text.replace(/\n$/, '').replaceAll(/^/gm, '  ')}\n`;

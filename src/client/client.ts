@@ -1,0 +1,123 @@
+/**
+ * The client of shellvisor for programs. It needs nothing but `fetch`.
+ *
+ *     const shellvisor = new Shellvisor({ url: 'http://localhost:8080' });
+ *     const { uuid } = await shellvisor.create({ script: 'make test' }, { durable: true });
+ *     for await (const event of shellvisor.follow(uuid)) if (event.type === 'output') process.stdout.write(event.bytes);
+ */
+import { Refused, Unreachable } from './errors.ts';
+import { follow } from './follow.ts';
+import type { Command, CommandEvent, ErrorAnswer, NewCommand } from './types.ts';
+
+export interface ShellvisorOptions {
+  /** Where the server is; `http://localhost:8080` unless given. */
+  url?: string | undefined;
+  /** Sent as bearer, where the server wants one. */
+  token?: string | undefined;
+}
+
+export interface CreateOptions {
+  /** Whether its output shows while it runs. */
+  durable?: boolean;
+  /** The same key and command again give the first answer again, and run nothing. */
+  idempotencyKey?: string;
+}
+
+/** Which commands are listed: the parameters of `GET /api/v1/commands`, such as `status` and `limit`. */
+export type ListQuery = Record<string, string | number | boolean | readonly string[] | undefined>;
+
+export interface FollowOptions {
+  /** How long the server may be away, in ms; a minute unless given. */
+  patienceMs?: number;
+  signal?: AbortSignal;
+}
+
+const DEFAULT_URL = 'http://localhost:8080';
+const PATIENCE_MS = 60_000;
+
+/** Each method throws `Refused` when the server says no, and `Unreachable` when none answers. */
+export class Shellvisor {
+  readonly url: string;
+  readonly #headers: Record<string, string>;
+
+  /** @throws TypeError when the URL is none. */
+  constructor({ url = DEFAULT_URL, token }: ShellvisorOptions = {}) {
+    this.url = new URL(url).href.replace(/\/+$/, '');
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  /** Stores a command, which runs as soon as a slot is free. */
+  async create(
+    command: NewCommand,
+    { durable = false, idempotencyKey }: CreateOptions = {},
+  ): Promise<{ uuid: string }> {
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
+    const path = durable ? '/api/v1/durables/commands' : '/api/v1/commands';
+    return this.#json(path, { method: 'POST', headers, body: JSON.stringify(command) });
+  }
+
+  /** Looks at a command. @param wait how long to wait for its end, in seconds. */
+  get(uuid: string, { wait }: { wait?: number } = {}): Promise<Command> {
+    return this.#json(`${pathOf(uuid)}${queryOf({ wait })}`);
+  }
+
+  /** Lists commands, newest first. */
+  list(query: ListQuery = {}): Promise<Command[]> {
+    return this.#json(`/api/v1/commands${queryOf(query)}`);
+  }
+
+  /** What happens to a command, until it ends; goes on by itself when the connection breaks or the server restarts. */
+  follow(uuid: string, { patienceMs = PATIENCE_MS, signal }: FollowOptions = {}): AsyncGenerator<CommandEvent> {
+    const open = (lastId: string | undefined) =>
+      this.#fetch(`${pathOf(uuid)}/output`, {
+        headers: { accept: 'text/event-stream', ...(lastId !== undefined && { 'last-event-id': lastId }) },
+        ...(signal !== undefined && { signal }),
+      });
+    return follow(open, patienceMs, signal);
+  }
+
+  /** Stops a command; resolves once nothing of it lives. */
+  async stop(uuid: string): Promise<void> {
+    await this.#json(pathOf(uuid), { method: 'PATCH' });
+  }
+
+  /** Deletes a command with its output, stopping it first when it runs. */
+  async remove(uuid: string): Promise<void> {
+    await this.#fetch(pathOf(uuid), { method: 'DELETE' });
+  }
+
+  async #json<Answer>(path: string, init?: RequestInit): Promise<Answer> {
+    const response = await this.#fetch(path, init);
+    return (await response.json().catch((error) => {
+      throw new Unreachable(this.url, error);
+    })) as Answer;
+  }
+
+  async #fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { ...this.#headers, ...init.headers };
+    const response = await fetch(this.url + path, { ...init, headers }).catch((error) => {
+      throw init.signal?.aborted ? error : new Unreachable(this.url, error);
+    });
+    if (response.ok) return response;
+    throw new Refused(response.status, await errorOf(response));
+  }
+}
+
+const pathOf = (uuid: string) => `/api/v1/commands/${encodeURIComponent(uuid)}`;
+
+function queryOf(query: ListQuery): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value])
+      if (each !== undefined) parameters.append(name, `${each}`);
+  }
+  return parameters.size === 0 ? '' : `?${parameters}`;
+}
+
+/** What stands in the way may answer with something of its own. */
+async function errorOf(response: Response): Promise<ErrorAnswer> {
+  const answer = (await response.json().catch(() => null)) as Partial<ErrorAnswer> | null;
+  if (typeof answer?.error === 'string' && typeof answer.code === 'string') return answer as ErrorAnswer;
+  return { error: `the server answered ${response.status} ${response.statusText}`.trim(), code: 'UNKNOWN' };
+}

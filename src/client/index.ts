@@ -1,0 +1,10 @@
+/** What programs get from `shellvisor/client`. */
+export {
+  type CreateOptions,
+  type FollowOptions,
+  type ListQuery,
+  Shellvisor,
+  type ShellvisorOptions,
+} from './client.ts';
+export { Refused, Unreachable } from './errors.ts';
+export type { Command, CommandEvent, NewCommand, Outcome } from './types.ts';

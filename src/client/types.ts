@@ -1,0 +1,37 @@
+/** What clients send and get, by the schemas of the server. Types alone: nothing of the server is loaded. */
+import type { z } from 'zod';
+import type { NewCommandBody } from '../routes/commands.ts';
+import type { CommandBody, ErrorBody } from '../routes/schemas.ts';
+
+/** A command to be run: its script, and how. */
+export type NewCommand = z.input<typeof NewCommandBody>;
+
+/** A command as the server tells of it. */
+export type Command = z.output<typeof CommandBody>;
+
+export type ErrorAnswer = z.output<typeof ErrorBody>;
+
+/** How a command stands or has ended. */
+export type Outcome = Pick<
+  Command,
+  | 'status'
+  | 'reason'
+  | 'exit_code'
+  | 'signal'
+  | 'error'
+  | 'started_at'
+  | 'ended_at'
+  | 'duration_ms'
+  | 'output_bytes'
+  | 'output_truncated'
+>;
+
+/** What happens to a command that is followed. */
+export type CommandEvent =
+  | { type: 'status'; status: Command['status'] }
+  /** Bytes of one stream; `offset` is the place of the first of them in all that was printed. */
+  | { type: 'output'; stream: 'stdout' | 'stderr'; offset: number; bytes: Uint8Array }
+  /** So many bytes are not kept. */
+  | { type: 'gap'; offset: number; bytes: number }
+  /** Nothing follows. */
+  | ({ type: 'end' } & Outcome);

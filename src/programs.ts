@@ -1,0 +1,8 @@
+/** Where our own programs are: TypeScript in a checkout, JavaScript in a package that was built. */
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The path of a program, named by its place below src/ without its extension, such as `launcher/main`. */
+export function pathOfProgram(name: string): string {
+  return fileURLToPath(new URL(`${name}${extname(import.meta.filename)}`, import.meta.url));
+}
