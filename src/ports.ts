@@ -7,9 +7,11 @@ import type {
   ProcessEnd,
   RunInputs,
   RunOptions,
+  SecretEnv,
   Status,
   StopReason,
   StoredOutput,
+  StoredRequest,
   Stream,
 } from './command.ts';
 
@@ -42,6 +44,7 @@ export interface ProcessSpec {
   script: string;
   options: RunOptions;
   inputs: RunInputs;
+  secretEnv: SecretEnv;
 }
 
 /** A script that runs, owned by the runner that started it. */
@@ -96,7 +99,7 @@ export interface ProcessRunner {
 }
 
 /** What of a command is not kept in memory while it waits. */
-export type Begun = Pick<ProcessSpec, 'script' | 'inputs'>;
+export type Begun = Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'>;
 
 /**
  * The one writer. Batches what all commands write into few transactions; each promise resolves when its own batch
@@ -171,6 +174,8 @@ export interface CommandReader {
   watch(uuid: string): Watch;
   list(filter: CommandFilter): Promise<CommandRecord[]>;
   statusOf(uuid: string): Promise<Status | null>;
+  /** What the client has sent, in full but for its secrets. */
+  requestOf(uuid: string): Promise<StoredRequest | null>;
 }
 
 /** What clients may do with commands. */
