@@ -68,8 +68,13 @@ function acceptJsonOnly(app: FastifyInstance): void {
     if (body.length === 0) return done(null, undefined);
     if (!isUtf8(body)) return done(new InvalidJson('the body is not valid UTF-8'));
     parse(request, body.toString(), (error, value) => {
-      if (error) done(new InvalidJson(`the body is not valid JSON: ${error.message}`));
+      if (error) done(new InvalidJson(`the body is not valid JSON: ${withoutQuote(error.message)}`));
       else done(null, value);
     });
   });
+}
+
+/** What JSON.parse complains of, without the part of the text that it quotes: that may hold a secret. */
+function withoutQuote(message: string): string {
+  return message.replace(/, (\.\.\.)?".*"(\.\.\.)? is not valid JSON$/s, '');
 }

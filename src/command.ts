@@ -105,7 +105,12 @@ export interface RunInputs {
 export interface ShownInputs extends Omit<RunInputs, 'stdin'> {
   /** How much there is to be read from its stdin; undefined: the client gave none. */
   stdinBytes?: number | undefined;
+  /** The names of its secrets; undefined: the client gave none. */
+  secretNames?: readonly string[] | undefined;
 }
+
+/** Environment variables whose values nobody but the script may see: they are stored nowhere, and masked in its output. */
+export type SecretEnv = Readonly<Record<string, string>>;
 
 /** What a client asks for. */
 export interface CommandRequest {
@@ -116,12 +121,18 @@ export interface CommandRequest {
   durable: boolean;
   options: RunOptions;
   inputs: RunInputs;
+  secretEnv: SecretEnv;
   /** What its client finds it by again; nothing of it reaches the script. */
   labels: Readonly<Record<string, string>>;
 }
 
+/** What is kept of a request: all but the values of its secrets. */
+export interface StoredRequest extends Omit<CommandRequest, 'secretEnv'> {
+  secretNames: readonly string[];
+}
+
 /** A command as it is admitted. */
-export interface NewCommand extends CommandRequest {
+export interface NewCommand extends StoredRequest {
   uuid: string;
   createdAt: Date;
 }
@@ -136,6 +147,8 @@ export type ProcessEnd =
   | { kind: 'spawn_error'; message: string }
   /** Stopped before bash was started. */
   | { kind: 'not_started' }
+  /** Not started, since nobody knows its secrets any more. */
+  | { kind: 'secrets_lost' }
   /** Whoever owned it is gone; what lived of it is dead, and how bash ended nobody knows. */
   | { kind: 'lost' };
 
@@ -220,6 +233,11 @@ export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, duratio
       return { ...base, status: 'FAILED', reason: 'spawn_error', error: end.message };
     case 'lost':
       return { ...base, status: 'FAILED', reason: 'lost', error: 'the launcher ended while the command ran' };
+    case 'secrets_lost': {
+      const error =
+        'its secret_env was lost with the server that it was sent to, which ended before its turn came; send it again';
+      return { ...base, status: 'FAILED', reason: 'lost', error };
+    }
     case 'not_started':
       return { ...base, status: 'FAILED', reason: 'lost', error: 'the command was no longer stored as waiting' };
     default:

@@ -41,6 +41,9 @@ export class Gate implements Behind {
   async statusOf(...args: Parameters<Behind['statusOf']>) {
     return opened(this.#reader).statusOf(...args);
   }
+  async requestOf(...args: Parameters<Behind['requestOf']>) {
+    return opened(this.#reader).requestOf(...args);
+  }
 }
 
 function opened<T>(behind: T | undefined): T {

@@ -8,9 +8,11 @@ import type {
   ProcessEnd,
   RunInputs,
   RunOptions,
+  SecretEnv,
   Status,
   StopReason,
   StoredOutput,
+  StoredRequest,
   Stream,
 } from './command.ts';
 
@@ -43,6 +45,7 @@ export interface ProcessSpec {
   script: string;
   options: RunOptions;
   inputs: RunInputs;
+  secretEnv: SecretEnv;
 }
 
 /** A script that runs, owned by the runner that started it. */
@@ -97,7 +100,7 @@ export interface ProcessRunner {
 }
 
 /** What of a command is not kept in memory while it waits. */
-export type Begun = Pick<ProcessSpec, 'script' | 'inputs'>;
+export type Begun = Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'>;
 
 /**
  * The one writer. Batches what all commands write into few transactions; each promise resolves when its own batch
@@ -176,6 +179,8 @@ export interface CommandReader {
   summary(uuid: string): Promise<CommandSummary | null>;
   list(filter: CommandFilter): Promise<CommandRecord[]>;
   statusOf(uuid: string): Promise<Status | null>;
+  /** What the client has sent, in full but for its secrets. */
+  requestOf(uuid: string): Promise<StoredRequest | null>;
 }
 
 /** What clients may do with commands. */

@@ -1,7 +1,7 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
-import type { RunOptions, TerminalStatus } from '../command.ts';
+import type { RunOptions, SecretEnv, TerminalStatus } from '../command.ts';
 import { within } from '../deadline.ts';
 import {
   CommandElsewhere,
@@ -48,10 +48,14 @@ export interface CommandSystem extends Commander {
 /** Makes the root supervisor and starts it. */
 export function createCommandSystem(options: CommanderOptions): CommandSystem {
   const { journal, reader, maxQueued } = options;
+  /** Of the commands that wait: nowhere else, and so not in the context of an actor, which debugging may show. */
+  const secrets = new Map<string, SecretEnv>();
   const commandLogic = commandMachine.provide({
     actors: {
-      process: createProcessLogic(journal, options.runner),
+      process: createProcessLogic(journal, options.runner, secrets),
       store: fromPromise<void, StoreInput>(async ({ input }) => {
+        // Of one that was stopped before its turn.
+        secrets.delete(input.uuid);
         await journal.finish(input.uuid, input.outcome, new Date());
         options.runner.forget(input.uuid);
       }),
@@ -123,7 +127,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   }
 
   return {
-    async submit(request) {
+    async submit({ secretEnv, ...request }) {
       const { durable, options: runOptions, inputs } = request;
       const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
       if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
@@ -136,8 +140,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       const free = maxParallel - executing.size;
       if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
       const uuid = randomUUID();
-      const stored = journal.insert({ ...request, uuid, createdAt: new Date() });
-      const admitted = stored.then(() => supervisor.send({ type: 'admit', uuid, durable, options: runOptions }));
+      const secretNames = Object.keys(secretEnv);
+      const stored = journal.insert({ ...request, secretNames, uuid, createdAt: new Date() });
+      const admitted = stored.then(() => {
+        if (secretNames.length > 0) secrets.set(uuid, secretEnv);
+        supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
+      });
       submissions.set(
         uuid,
         admitted.catch(() => {}),

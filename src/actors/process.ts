@@ -3,7 +3,7 @@
  * bash and tells the command actor what becomes of it. Output goes from the runner to the journal, not through here.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd, RunOptions, StopReason, StoredOutput } from '../command.ts';
+import type { ProcessEnd, RunOptions, SecretEnv, StopReason, StoredOutput } from '../command.ts';
 import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../ports.ts';
 
 /** What the command actor tells its process. */
@@ -24,8 +24,16 @@ export interface ProcessInput {
   stored: StoredOutput | null;
 }
 
-/** Makes the logic from the ports it works through. */
-export function createProcessLogic(journal: Journal, runner: ProcessRunner, now: () => Date = () => new Date()) {
+/**
+ * Makes the logic from the ports it works through.
+ * @param secrets of the commands that wait here, by uuid: stored nowhere else. Who starts takes its own.
+ */
+export function createProcessLogic(
+  journal: Journal,
+  runner: ProcessRunner,
+  secrets: Map<string, SecretEnv>,
+  now: () => Date = () => new Date(),
+) {
   return fromCallback<ProcessCommand, ProcessInput>(({ input, receive, sendBack }) => {
     let running: RunningProcess | undefined;
     let stopped = false;
@@ -44,7 +52,14 @@ export function createProcessLogic(journal: Journal, runner: ProcessRunner, now:
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
       const begun = await journal.begin(uuid, now());
       if (begun === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      running = runner.start({ uuid, options, ...begun }, watched(journal.openOutput(uuid, durable)));
+      const { script, inputs, secretNames } = begun;
+      const secretEnv = secrets.get(uuid) ?? {};
+      secrets.delete(uuid);
+      if (secretNames.some((name) => !Object.hasOwn(secretEnv, name))) {
+        return { type: 'process.ended', end: { kind: 'secrets_lost' }, durationMs: null };
+      }
+      const spec = { uuid, script, options, inputs, secretEnv };
+      running = runner.start(spec, watched(journal.openOutput(uuid, durable)));
       return follow(running);
     };
     const watched = (output: CommandOutput): CommandOutput => {

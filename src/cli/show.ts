@@ -21,7 +21,7 @@ export function duration(ms: number): string {
 /** How it ended, in a few words, or that it has not. */
 export function outcomeInWords(outcome: Outcome): string {
   const { status, reason, exit_code, signal, error } = outcome;
-  const how = signal === null ? `exit code ${exit_code}` : `killed by ${signal}`;
+  const how = signal === null ? `exit code ${exit_code}` : `was killed by ${signal}`;
   switch (reason) {
     case null:
       return status === 'QUEUED' ? 'waits for a slot' : 'runs';

@@ -8,6 +8,7 @@ import type { Changes } from './changes.ts';
 import type { Connection } from './sql/connection.ts';
 import { selectOutput } from './sql/output.ts';
 import { selectCommand, selectCommands, selectStatus } from './sql/records.ts';
+import { selectRequest } from './sql/requests.ts';
 import { selectSummary } from './sql/summary.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
@@ -41,5 +42,6 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
       return read(async (db) => [...(await selectCommands(db, filter, each))]);
     },
     statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
+    requestOf: (uuid) => read((db) => selectRequest(db, uuid)),
   };
 }

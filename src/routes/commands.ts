@@ -127,11 +127,11 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
       handler: async (request, reply) => {
-        const { script, description, env, cwd, args, stdin, labels = {} } = request.body;
+        const { script, description, labels = {}, env, cwd, args, stdin, secret_env: secretEnv = {} } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };
-        const uuid = await commander.submit({ script, description, durable, options, inputs, labels });
+        const uuid = await commander.submit({ script, description, durable, options, inputs, secretEnv, labels });
         const ms = waitOf(request, request.query, reply);
         const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);
         const body = record === null ? { uuid } : { uuid, ...commandBody(record) };

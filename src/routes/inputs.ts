@@ -1,6 +1,5 @@
 /** What a request hands to its script: the keys that it may have, and their bounds. */
 import { z } from 'zod';
-import type { InputsJson } from '../run-inputs.ts';
 
 /** Longest string that execve(2) takes (MAX_ARG_STRLEN), in bytes, without the NUL at its end. */
 const STRING_MAX_BYTES = 128 * 1024 - 1;
@@ -10,6 +9,9 @@ const STRING_MAX_BYTES = 128 * 1024 - 1;
  */
 const TOTAL_MAX_BYTES = 1024 * 1024;
 const VARIABLES_MAX = 1000;
+const SECRETS_MAX = 100;
+/** A shorter one stands in too much that is none. */
+const SECRET_MIN_BYTES = 6;
 const ARGS_MAX = 1000;
 /** Longest path that the kernel takes (PATH_MAX), without the NUL at its end. */
 const PATH_MAX_BYTES = 4095;
@@ -54,14 +56,25 @@ function variableProblem(name: string, value: unknown): Problem | undefined {
   return undefined;
 }
 
-function variablesProblem(variables: Record<string, unknown>): Problem | undefined {
+function variablesProblem(variables: Record<string, unknown>, most = VARIABLES_MAX): Problem | undefined {
   const entries = Object.entries(variables);
-  if (entries.length > VARIABLES_MAX) return { sentence: `must have at most ${VARIABLES_MAX} variables` };
+  if (entries.length > most) return { sentence: `must have at most ${most} variables` };
   for (const [name, value] of entries) {
     const problem = variableProblem(name, value);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+function secretsProblem(secrets: Record<string, unknown>): Problem | undefined {
+  const problem = variablesProblem(secrets, SECRETS_MAX);
+  if (problem !== undefined) return problem;
+  const short = Object.entries(secrets).find(([, value]) => Buffer.byteLength(value as string) < SECRET_MIN_BYTES);
+  if (short === undefined) return undefined;
+  return {
+    key: short[0],
+    sentence: `must be at least ${SECRET_MIN_BYTES} bytes long: a shorter one can not be masked`,
+  };
 }
 
 function argsProblem(args: unknown[]): Problem | undefined {
@@ -118,9 +131,15 @@ const textMap = (field: string, problemOf: (value: Record<string, unknown>) => P
 
 /** The keys of a request, each with the sentence that a wrong value is answered with. */
 export const inputFields = {
-  env: textMap('env', variablesProblem)
+  env: textMap('env', (variables) => variablesProblem(variables))
     .describe('Environment variables for it, beside those that every script has')
     .meta({ additionalProperties: { type: 'string' }, maxProperties: VARIABLES_MAX }),
+  secret_env: textMap('secret_env', secretsProblem)
+    .describe(
+      'The same for values that nobody else may see: at least 6 bytes each, they are stored nowhere, and `***` stands for ' +
+        'them in what it prints',
+    )
+    .meta({ additionalProperties: { type: 'string', minLength: 1 }, maxProperties: SECRETS_MAX, writeOnly: true }),
   cwd: z
     .string('cwd must be a string')
     .refine((path) => path.startsWith('/') && Buffer.byteLength(path) <= PATH_MAX_BYTES, {
@@ -171,12 +190,24 @@ export const labelsField = textMap('labels', labelsProblem)
   )
   .meta({ additionalProperties: { type: 'string' }, maxProperties: LABELS_MAX });
 
+interface Environment {
+  env?: Readonly<Record<string, string>> | undefined;
+  secret_env?: Readonly<Record<string, string>> | undefined;
+  args?: readonly string[] | undefined;
+}
+
 /** What is wrong with the inputs of a request as a whole. */
-export function checkInputs({ env = {}, args = [] }: InputsJson, context: z.RefinementCtx): void {
-  const strings = [...Object.entries(env).flat(), ...args];
+export function checkInputs({ env = {}, secret_env = {}, args = [] }: Environment, context: z.RefinementCtx): void {
+  const twice = Object.keys(secret_env).find((name) => Object.hasOwn(env, name));
+  if (twice !== undefined) {
+    const message = `secret_env.${twice} must not be in env as well`;
+    context.addIssue({ code: 'custom', message, path: ['secret_env', twice] });
+  }
+  const strings = [...Object.entries(env).flat(), ...Object.entries(secret_env).flat(), ...args];
   // What stands between them: `=` and NUL, and the place of each in the list.
   const bytes = strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 8, 0);
   if (bytes <= TOTAL_MAX_BYTES) return;
-  const message = `env and args together must be at most ${TOTAL_MAX_BYTES} bytes long, 8 more counted for each text`;
+  const all = 'env, secret_env and args together';
+  const message = `${all} must be at most ${TOTAL_MAX_BYTES} bytes long, 8 more counted for each text`;
   context.addIssue({ code: 'custom', message, path: [] });
 }

@@ -23,6 +23,7 @@ import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
 import { commandEnvironment } from './environment.ts';
 import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
+import { Mask } from './mask.ts';
 import { openStdin } from './stdin.ts';
 
 /** Where the script of a command is put while it runs. */
@@ -96,7 +97,7 @@ export class ScriptProcess implements RunningProcess {
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
     const { spawner, trees, limits, prologue, bash, workDir, env } = this.#setup;
-    const { uuid, options, inputs } = this.#spec;
+    const { uuid, options, inputs, secretEnv } = this.#spec;
     let child: Child | undefined;
     let stdin: FileHandle | undefined;
     let startedAt = 0;
@@ -109,7 +110,7 @@ export class ScriptProcess implements RunningProcess {
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
       const { prefix, environment, group } = limitedStart(options, limits);
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
-      const given = { ...env, ...inputs.env };
+      const given = { ...env, ...inputs.env, ...secretEnv };
       const commandEnv = commandEnvironment(given, uuid, prologue.file, { ...this.#tree.environment, ...environment });
       const [program = bash, ...args] = [...prefix, bash, this.#file, ...(inputs.args ?? [])];
       startedAt = performance.now();
@@ -140,7 +141,7 @@ export class ScriptProcess implements RunningProcess {
     // A stop may have come while the spawn was under way.
     if (this.#wanted === 'kill') tree.kill();
     else if (this.#wanted === 'terminate') tree.terminate();
-    const pipes = new PipePair(child, this.#output);
+    const pipes = new PipePair(child, this.#output, Object.values(this.#spec.secretEnv));
     const status = await child.exited;
     if (!child.isHeld) tree.leader = undefined;
     await this.#settle(tree, pipes);
@@ -176,34 +177,55 @@ function endOf(status: WaitStatus): ProcessEnd {
   return { kind: 'exited', exitCode: status.exitCode };
 }
 
-/** The two pipes of a script, read into its sink; both pause while the sink has no room. */
+/** One of the pipes of a script. */
+interface Pipe {
+  stream: Stream;
+  readable: Readable;
+  /** Undefined where there are no secrets. */
+  mask: Mask | undefined;
+}
+
+/** The two pipes of a script, read into its sink, its secrets masked; both pause while the sink has no room. */
 class PipePair {
   readonly closed: Promise<unknown>;
   areClosed = false;
-  readonly #pipes: [Stream, Readable][];
+  readonly #pipes: Pipe[];
+  readonly #output: OutputSink;
   #paused = false;
 
-  constructor(child: Child, output: OutputSink) {
+  constructor(child: Child, output: OutputSink, secrets: readonly string[]) {
+    this.#output = output;
+    const maskOf = () => (secrets.length === 0 ? undefined : new Mask(secrets));
     this.#pipes = [
-      ['stdout', child.stdout],
-      ['stderr', child.stderr],
+      { stream: 'stdout', readable: child.stdout, mask: maskOf() },
+      { stream: 'stderr', readable: child.stderr, mask: maskOf() },
     ];
     output.onDrain = () => {
       this.#paused = false;
-      for (const [, pipe] of this.#pipes) pipe.resume();
+      for (const { readable } of this.#pipes) readable.resume();
     };
-    for (const [stream, pipe] of this.#pipes) {
-      pipe.on('data', (bytes: Buffer) => {
-        if (output.write(stream, bytes) || this.#paused) return;
-        this.#paused = true;
-        for (const [, either] of this.#pipes) either.pause();
-      });
-      pipe.on('error', () => pipe.destroy());
+    for (const { stream, readable, mask } of this.#pipes) {
+      readable.on('data', (bytes: Buffer) => this.#write(stream, mask === undefined ? bytes : mask.push(bytes)));
+      readable.on('error', () => readable.destroy());
     }
-    const ends = this.#pipes.map(([, pipe]) => new Promise<void>((resolve) => pipe.once('close', resolve)));
+    const ends = this.#pipes.map(async (pipe) => {
+      await new Promise<void>((resolve) => pipe.readable.once('close', resolve));
+      this.#writeHeld(pipe);
+    });
     this.closed = Promise.all(ends).then(() => {
       this.areClosed = true;
     });
+  }
+
+  #write(stream: Stream, bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.#output.write(stream, bytes) || this.#paused) return;
+    this.#paused = true;
+    for (const { readable } of this.#pipes) readable.pause();
+  }
+
+  /** What looked like the beginning of a secret is none. */
+  #writeHeld({ stream, mask }: Pipe): void {
+    if (mask !== undefined) this.#write(stream, mask.end());
   }
 
   /** Reads to the end, or for a while where somebody who is none of ours keeps a pipe open. */
@@ -212,6 +234,9 @@ class PipePair {
     for (let left = ms; left > 0 && !this.areClosed; left -= this.#paused ? 0 : step) {
       await Promise.race([this.closed, delay(step)]);
     }
-    for (const [, pipe] of this.#pipes) pipe.destroy();
+    for (const pipe of this.#pipes) {
+      pipe.readable.destroy();
+      this.#writeHeld(pipe);
+    }
   }
 }

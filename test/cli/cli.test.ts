@@ -55,7 +55,7 @@ t.test('what is printed shows at once', async (t) => {
 });
 
 t.test('the exit code tells how a script ended that did not end by itself', async (t) => {
-  t.match(await call(['run', 'kill -KILL $$']), { code: 137, stderr: /the command killed by SIGKILL/ });
+  t.match(await call(['run', 'kill -KILL $$']), { code: 137, stderr: /the command was killed by SIGKILL/ });
   t.match(await call(['run', '--timeout', '50ms', 'exec sleep 60']), { code: 124, stderr: /took too long/ });
   const stopped = start(['run', '-d', 'stopped by another', 'echo up; exec sleep 60']);
   await until('it runs', () => stopped.stdout() === 'up\n');

@@ -39,6 +39,7 @@ export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
     durable: false,
     options: {},
     inputs: {},
+    secretNames: [],
     labels: {},
     createdAt: new Date(),
     ...fields,

@@ -8,6 +8,7 @@ export const request: CommandRequest = {
   durable: false,
   options: {},
   inputs: {},
+  secretEnv: {},
   labels: {},
 };
 
@@ -80,22 +81,25 @@ export class FakeRunner implements ProcessRunner {
 
 /** A journal in memory that commits at once, unless the test holds it. */
 export class FakeJournal implements Journal {
-  readonly commands = new Map<string, { script: string; status: Status; outcome?: Outcome }>();
+  readonly commands = new Map<
+    string,
+    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome }
+  >();
   /** While set, nothing commits before it resolves. */
   hold: Promise<void> | undefined;
   /** Resolves when each of them has printed more than is kept. */
   overLimit = new Promise<void>(() => {});
 
-  async insert({ uuid, script }: NewCommand): Promise<void> {
+  async insert({ uuid, script, secretNames }: NewCommand): Promise<void> {
     await this.hold;
-    this.commands.set(uuid, { script, status: 'QUEUED' });
+    this.commands.set(uuid, { script, secretNames, status: 'QUEUED' });
   }
   async begin(uuid: string): Promise<Begun | null> {
     await this.hold;
     const command = this.commands.get(uuid);
     if (command === undefined) return null;
     command.status = 'EXECUTING';
-    return { script: command.script, inputs: {} };
+    return { script: command.script, inputs: {}, secretNames: command.secretNames ?? [] };
   }
   openOutput(): CommandOutput {
     const { overLimit } = this;

@@ -24,6 +24,7 @@ t.test('frames arrive as they were sent, however the bytes are cut', async () =>
     options: fc.constant({ nice: 1 }),
     inputs: fc.constant({ env: { A: 'ü' } }),
     stdin: fc.constant(undefined),
+    secretEnv: fc.constant({ B: 'secret' }),
   });
   fc.assert(
     fc.property(fc.array(fc.oneof(chunk, message)), fc.array(fc.integer({ min: 1, max: 200 })), (sent, cuts) => {

@@ -18,7 +18,7 @@ function launcher() {
   const scripts = new Scripts({ control: (message) => told.push(message), chunk: () => {} });
   const launch = (script: string) => {
     const uuid = randomUUID();
-    scripts.launch(setup, { uuid, script, options: {}, inputs: {} });
+    scripts.launch(setup, { uuid, script, options: {}, inputs: {}, secretEnv: {} });
     return uuid;
   };
   const ended = (uuid: string) =>

@@ -18,7 +18,7 @@ async function runnerFor(
   const runner = await createInProcessRunner({ dataDir, environment, cgroups });
   const start = (script: string, sink = new CollectingSink()) => {
     const uuid = randomUUID();
-    const process = runner.start({ uuid, script, options: {}, inputs: {} }, sink);
+    const process = runner.start({ uuid, script, options: {}, inputs: {}, secretEnv: {} }, sink);
     t.teardown(() => process.kill());
     return { process, sink, uuid };
   };

@@ -36,7 +36,7 @@ for (const cgroups of [true, false]) {
     { uuid = randomUUID() as string, ...options }: RunOptions & { uuid?: string } = {},
   ) => {
     const sink = new CollectingSink();
-    const running = runner.start({ uuid, script, options, inputs: {} }, sink);
+    const running = runner.start({ uuid, script, options, inputs: {}, secretEnv: {} }, sink);
     t.teardown(() => running.kill());
     return { running, sink, uuid };
   };

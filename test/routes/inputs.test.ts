@@ -78,7 +78,7 @@ t.test('as many and as large inputs as are taken reach the script', async (t) =>
     { status, error: body.error },
     {
       status: 400,
-      error: 'env and args together must be at most 1048576 bytes long, 8 more counted for each text',
+      error: 'env, secret_env and args together must be at most 1048576 bytes long, 8 more counted for each text',
     },
   );
   t.equal((await database.rows('SELECT * FROM commands')).length, 2);
@@ -119,6 +119,17 @@ t.test('each bad input is refused with what is wrong about it, and nothing is st
     ],
     [{ env: { A: 'ü'.repeat(65_535) } }, 'env.A', 'env.A must be at most 131069 bytes long'],
     [{ env: ofMany(10_000, (i) => `V${i}`) }, 'env', 'env must have at most 1000 variables'],
+    [{ secret_env: 'A=1' }, 'secret_env', 'secret_env must be an object of strings'],
+    [{ secret_env: { A: 1234567 } }, 'secret_env.A', 'secret_env.A must be a string'],
+    [{ secret_env: { 'A B': 'secret' } }, 'secret_env', `secret_env ${names} "A B"`],
+    [{ secret_env: { LD_PRELOAD: 'secret' } }, 'secret_env.LD_PRELOAD', `secret_env.LD_PRELOAD ${before}`],
+    [
+      { secret_env: { A: 'secret', B: 'short' } },
+      'secret_env.B',
+      'secret_env.B must be at least 6 bytes long: a shorter one can not be masked',
+    ],
+    [{ secret_env: { A: 'secret' }, env: { A: 'x' } }, 'secret_env.A', 'secret_env.A must not be in env as well'],
+    [{ secret_env: ofMany(101, (i) => `V${i}`) }, 'secret_env', 'secret_env must have at most 100 variables'],
     [{ cwd: 7 }, 'cwd', 'cwd must be a string'],
     [{ cwd: null }, 'cwd', 'cwd must be a string'],
     [{ cwd: '' }, 'cwd', 'cwd must be an absolute path of at most 4095 bytes'],

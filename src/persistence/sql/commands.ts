@@ -5,16 +5,12 @@ import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
 import type { Begun } from '../../ports.ts';
 import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
-import { type Connection, none, storedInputs } from './connection.ts';
+import { type Connection, none } from './connection.ts';
+import { inputColumns, inputsOf, selectInputs } from './requests.ts';
 
 const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
 
-const begunRow = z.object({
-  command_uuid: z.string(),
-  script: z.string(),
-  inputs: storedInputs,
-  stdin: z.instanceof(Buffer).nullable(),
-});
+const begunRow = z.object({ command_uuid: z.string(), script: z.string(), ...inputColumns });
 
 export interface Begin {
   uuid: string;
@@ -58,7 +54,7 @@ export async function insertCommands(
     c.script,
     c.durable,
     JSON.stringify(optionsToJson(c.options)),
-    orNull(inputsToJson(shownInputs(c.inputs))),
+    orNull(inputsToJson(shownInputs(c))),
     c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
     orNull(c.labels),
     c.createdAt.toISOString(),
@@ -99,13 +95,8 @@ export async function beginCommands(
       output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
-    RETURNING c.command_uuid, c.script, coalesce(c.inputs, '{}') AS inputs, c.stdin`);
-  return new Map(
-    begun.map(({ command_uuid: uuid, script, inputs: { env, cwd, args }, stdin }) => [
-      uuid,
-      { script, inputs: { env, cwd, args, stdin: stdin ?? undefined } },
-    ]),
-  );
+    RETURNING c.command_uuid, c.script, ${selectInputs}`);
+  return new Map(begun.map(({ command_uuid: uuid, script, ...row }) => [uuid, { script, ...inputsOf(row) }]));
 }
 
 /** Stores outcomes. A command that has one already keeps it. */
