@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
 import { durableOutput } from './durable-output.ts';
+import { lists } from './lists.ts';
 import { describeMachine } from './machine.ts';
 import { memory } from './memory.ts';
 import { queue } from './queue.ts';
@@ -16,6 +17,7 @@ const benchmarks: Record<string, Benchmark> = {
   'durable-output': durableOutput,
   queue,
   reads,
+  lists,
   memory,
 };
 

@@ -31,6 +31,9 @@ export const SCRIPT_MAX_BYTES = 10 * 1024 * 1024;
 /** Most characters (Unicode code points) a description may have. */
 export const DESCRIPTION_MAX_CHARACTERS = 255;
 
+/** How much of a script a search by text looks at, in characters: its beginning. */
+export const SEARCHED_SCRIPT_CHARACTERS = 8192;
+
 /** Longest time a timer of Node can wait (2^31 - 1 ms); a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
 
@@ -168,6 +171,8 @@ export interface Outcome {
 
 /** A stored command as readers see it. Times are ms since the epoch. */
 export interface CommandRecord {
+  /** Its place in the order of admission. */
+  id: number;
   uuid: string;
   description: string;
   script: string;

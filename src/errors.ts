@@ -47,6 +47,15 @@ export class RangeNotSatisfiable extends DomainError {
   }
 }
 
+/** A cursor that no list with these filters has given. */
+export class BadCursor extends DomainError {
+  readonly code = 'BAD_CURSOR';
+  readonly statusCode = 400;
+  constructor() {
+    super('cursor must be one that a list with the same filters has given');
+  }
+}
+
 export class ScriptTooLarge extends DomainError {
   readonly code = 'SCRIPT_TOO_LARGE';
   readonly statusCode = 413;

@@ -38,6 +38,9 @@ export class Gate implements Behind {
   async list(...args: Parameters<Behind['list']>) {
     return opened(this.#reader).list(...args);
   }
+  async count(...args: Parameters<Behind['count']>) {
+    return opened(this.#reader).count(...args);
+  }
   async statusOf(...args: Parameters<Behind['statusOf']>) {
     return opened(this.#reader).statusOf(...args);
   }

@@ -6,6 +6,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  Reason,
   RunInputs,
   RunOptions,
   SecretEnv,
@@ -119,11 +120,43 @@ export interface Journal {
   remove(uuid: string): Promise<boolean>;
 }
 
-/** Which commands a list shows: newest first. */
+/** Which commands are meant: those of which all that is given is true. */
 export interface CommandFilter {
-  status: Status | undefined;
+  /** Those in one of these. */
+  statuses?: readonly Status[] | undefined;
+  durable?: boolean | undefined;
+  reason?: Reason | undefined;
+  exitCode?: number | undefined;
+  /** Those with all of these labels. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  createdAfter?: Date | undefined;
+  createdBefore?: Date | undefined;
+  /** What is in the description or the beginning of the script, whatever the case of its letters. */
+  text?: string | undefined;
+}
+
+/** A place in a list: that of a command which may be deleted meanwhile. */
+export interface ListPosition {
+  id: number;
+  /** In ms since the epoch. */
+  createdAt: number;
+}
+
+/** Which part of a list is wanted. Newest first: by admission, or by `createdAt` where that is filtered by. */
+export interface ListQuery {
+  filter: CommandFilter;
+  /** Only what comes behind this place. */
+  behind?: ListPosition | undefined;
   limit: number;
   offset: number;
+  /** Whether outputs are wanted. */
+  withOutput: boolean;
+}
+
+export interface ListPage {
+  commands: CommandRecord[];
+  /** Where the next page begins; undefined when this is the last one. */
+  next: ListPosition | undefined;
 }
 
 /** Which bytes of the output of a command are wanted, by their places in all that it printed. */
@@ -171,13 +204,15 @@ export interface Watch extends Disposable {
 
 /** Reads stored commands. */
 export interface CommandReader {
-  get(uuid: string): Promise<CommandRecord | null>;
+  /** Without output where that is not wanted. */
+  get(uuid: string, withOutput?: boolean): Promise<CommandRecord | null>;
   /** Null when there is no such command. */
   output(uuid: string, query: OutputQuery): Promise<OutputPart | null>;
   watch(uuid: string): Watch;
   /** How a command stands, without what it was and printed. Null when there is none. */
   summary(uuid: string): Promise<CommandSummary | null>;
-  list(filter: CommandFilter): Promise<CommandRecord[]>;
+  list(query: ListQuery): Promise<ListPage>;
+  count(filter: CommandFilter): Promise<number>;
   statusOf(uuid: string): Promise<Status | null>;
   /** What the client has sent, in full but for its secrets. */
   requestOf(uuid: string): Promise<StoredRequest | null>;

@@ -5,10 +5,12 @@ import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
 import type { Changes } from './changes.ts';
+import { gathered } from './gathered.ts';
 import type { Connection } from './sql/connection.ts';
 import { selectOutput } from './sql/output.ts';
-import { selectCommand, selectCommands, selectStatus } from './sql/records.ts';
+import { countCommands, selectCommand, selectCommands, selectCommandsOf, selectStatus } from './sql/records.ts';
 import { selectRequest } from './sql/requests.ts';
+import { GramStatistics } from './sql/search.ts';
 import { selectSummary } from './sql/summary.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
@@ -16,6 +18,8 @@ export const READ_MS = 5000;
 
 /** How much output a single command shows, in bytes. JSON makes up to six of one, and all of it is built in memory. */
 const OUTPUT_BYTES = 16 * 1024 * 1024;
+/** How much output, script and inputs commands have that are looked at together: nobody waits for a large one. */
+const SMALL_BYTES = 16 * 1024;
 /** How much of its output, and of its script, each command of a list shows, in bytes... */
 const PREVIEW_BYTES = 64 * 1024;
 /** ...and how much all commands of a list show together. */
@@ -32,15 +36,27 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
       return new StorageUnavailable();
     });
   }
+  const statistics = new GramStatistics();
+  const small = gathered(async (uuids) => {
+    const found = await read((db) => selectCommandsOf(db, uuids, SMALL_BYTES));
+    return new Map(found.map((record) => [record.uuid, record]));
+  });
   return {
-    get: (uuid) => read((db) => selectCommand(db, uuid, OUTPUT_BYTES)),
+    async get(uuid, withOutput = true) {
+      const record = await within(READ_MS, small(uuid), () => new StorageUnavailable());
+      if (record === null) return null;
+      const isWhole = !record.scriptPreview && record.inputs !== null && !(withOutput && record.outputPreview);
+      if (isWhole) return record;
+      return read((db) => selectCommand(db, uuid, withOutput ? OUTPUT_BYTES : 0));
+    },
     output: (uuid, query) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
     watch: (uuid) => changes.watch(uuid),
     summary: (uuid) => read((db) => selectSummary(db, uuid)),
-    list: (filter) => {
-      const each = Math.min(PREVIEW_BYTES, Math.floor(PAGE_BYTES / filter.limit));
-      return read(async (db) => [...(await selectCommands(db, filter, each))]);
+    list: (query) => {
+      const each = Math.min(PREVIEW_BYTES, Math.floor(PAGE_BYTES / query.limit));
+      return read((db) => selectCommands(db, query, statistics, query.withOutput ? each : 0, each));
     },
+    count: (filter) => read((db) => countCommands(db, filter)),
     statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
     requestOf: (uuid) => read((db) => selectRequest(db, uuid)),
   };

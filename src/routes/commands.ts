@@ -2,24 +2,15 @@
 import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES, STATUSES } from '../command.ts';
+import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
 import { watchEndings } from './ending.ts';
 import { tagAnswer } from './etag.ts';
+import { fieldFields, fieldsOf, PartialCommandBody } from './fields.ts';
 import { checkInputs, inputFields, labelsField, stdinField } from './inputs.ts';
-import {
-  CommandBody,
-  CommandParams,
-  commandBody,
-  errors,
-  notFound,
-  query,
-  unavailable,
-  uuidOf,
-  wholeNumber,
-} from './schemas.ts';
+import { CommandBody, CommandParams, commandBody, errors, notFound, unavailable, uuidOf } from './schemas.ts';
 import { untilEnded, WaitQuery, waitOf } from './waiting.ts';
 
 export interface CommandRoutesOptions {
@@ -67,15 +58,6 @@ export const NewCommandBody = z
 const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
 const CreatedAndWaited = z.union([Created.and(CommandBody), Created]);
 const Stopped = z.object({ message: z.literal('command stopped successfully') });
-
-const ListQuery = query({
-  status: z
-    .enum(STATUSES, `status must be one of ${STATUSES.join(', ')}`)
-    .optional()
-    .describe('Only commands with this status'),
-  limit: wholeNumber('limit', 1, 1000).default(10).describe('How many commands at most'),
-  offset: wholeNumber('offset', 0, 10_000_000).default(0).describe('How many of the newest to pass over'),
-});
 
 const locationHeader = { Location: { type: 'string', format: 'uri-reference', description: 'Where to look at it' } };
 
@@ -141,24 +123,6 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
   }
 
   app.get(
-    '/api/v1/commands',
-    {
-      schema: {
-        operationId: 'listCommands',
-        tags: ['commands'],
-        summary: 'List commands, newest first',
-        description: 'Each shows at most the first 64 KiB of its output; `output_preview` tells when there is more.',
-        querystring: ListQuery,
-        response: {
-          200: z.array(CommandBody).describe('The commands; an empty array when there are none'),
-          ...errors({ 400: '`INVALID_REQUEST`: a parameter is unknown or out of range.', 503: unavailable }),
-        },
-      },
-    },
-    async ({ query }) => (await reader.list({ ...query, status: query.status })).map(commandBody),
-  );
-
-  app.get(
     '/api/v1/commands/:uuid',
     {
       schema: {
@@ -167,11 +131,11 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: 'Look at a command',
         description: 'With `wait` answered when it has ended, or as it is when that time is over.',
         params: CommandParams,
-        querystring: WaitQuery,
+        querystring: WaitQuery.extend(fieldFields),
         response: {
-          200: CommandBody.describe('The command'),
+          200: z.union([CommandBody, PartialCommandBody]).describe('The command'),
           304: z.undefined().describe('It is as it was: its `ETag` is in `If-None-Match`.'),
-          ...errors({ 400: '`INVALID_REQUEST`: `wait` is out of range.', ...notFound }),
+          ...errors({ 400: '`INVALID_REQUEST`: `wait`, `fields` or `output` is out of range.', ...notFound }),
         },
       },
       onSend: tagAnswer,
@@ -179,9 +143,10 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
     async (request, reply) => {
       const uuid = uuidOf(request.params);
       await untilEnded(reader, uuid, waitOf(request, request.query, reply), endingOf(reply));
-      const record = await reader.get(uuid);
+      const { withOutput, pick } = fieldsOf(request.query);
+      const record = await reader.get(uuid, withOutput);
       if (record === null) throw new CommandNotFound();
-      return commandBody(record);
+      return pick(commandBody(record));
     },
   );
 

@@ -24,7 +24,7 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
  * privileged mode it would not even read that (bash(1), BASH_ENV).
  */
 const BEFORE_PROLOGUE = /^(BASH_ENV|SHELLOPTS|POSIXLY_CORRECT|POSIX_PEDANTIC|LD_.*)$/;
-const LABEL = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
+export const LABEL = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 
 /** What is wrong, and at which of its keys if at one; the sentence goes on where the name of the field ends. */
 type Problem = { key?: string | number; sentence: string };

@@ -99,8 +99,14 @@ t.test('every error answer has the shape of Error, and says when to come again w
 
 t.test('every reference leads to a schema, and every schema is used', async (t) => {
   const names = valuesOf('$ref', document).map((reference) => String(reference).replace('#/components/schemas/', ''));
-  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'Readiness']);
-  t.same(Object.keys(document.components.schemas).sort(), ['Command', 'Error', 'NewCommand', 'Readiness']);
+  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'PartialCommand', 'Readiness']);
+  t.same(Object.keys(document.components.schemas).sort(), [
+    'Command',
+    'Error',
+    'NewCommand',
+    'PartialCommand',
+    'Readiness',
+  ]);
 });
 
 t.test('the details that clients rely on are documented', async (t) => {
@@ -109,12 +115,14 @@ t.test('the details that clients rely on are documented', async (t) => {
   t.match(create?.headers, { Location: { schema: { type: 'string' } } });
   const parameters = paths['/api/v1/commands']?.get?.parameters?.map(({ name, schema }) => [name, schema]) ?? [];
   t.match(Object.fromEntries(parameters), {
-    status: { enum: ['QUEUED', 'EXECUTING', 'EXECUTED', 'FAILED', 'STOPPED'] },
+    status: { type: 'array', items: { enum: ['QUEUED', 'EXECUTING', 'EXECUTED', 'FAILED', 'STOPPED'] } },
     limit: { type: 'integer', minimum: 1, maximum: 1000, default: 10 },
-    offset: { type: 'integer', minimum: 0, default: 0 },
+    offset: { type: 'integer', minimum: 0 },
   });
   t.match(paths['/api/v1/commands/{uuid}']?.get?.parameters, [
     { name: 'wait', in: 'query', schema: { type: 'integer', minimum: 0, maximum: 300 } },
+    { name: 'fields', in: 'query', schema: { type: 'array' } },
+    { name: 'output', in: 'query', schema: { enum: ['true', 'false'] } },
     { name: 'uuid', in: 'path', schema: { format: 'uuid' } },
   ]);
   t.same(Object.keys(paths['/manage/health']?.get?.responses['200']?.content ?? {}), ['text/plain']);

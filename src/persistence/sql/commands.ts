@@ -5,6 +5,7 @@ import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
 import type { Begun } from '../../ports.ts';
 import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
+import { commandGrams } from '../grams.ts';
 import { type Connection, none } from './connection.ts';
 import { inputColumns, inputsOf, selectInputs } from './requests.ts';
 
@@ -60,6 +61,7 @@ export async function insertCommands(
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
+  const grams = inserts.map(({ command }) => [command.uuid, `{${commandGrams(command)}}`]);
   const uuids = inserts.map(({ command }) => command.uuid);
   // ORDER BY: ids must follow the order of admission.
   const stored = await db.anyFirst(uuidOnly`
@@ -71,7 +73,11 @@ export async function insertCommands(
       WHERE n.deadline > clock_timestamp()
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
-      RETURNING command_uuid
+      RETURNING id, command_uuid
+    ), searchable AS (
+      INSERT INTO command_search (command_id, grams)
+      SELECT i.id, g.grams::smallint[]
+      FROM inserted i JOIN ${sql.unnest(grams, ['uuid', 'text'])} AS g (command_uuid, grams) USING (command_uuid)
     )
     SELECT command_uuid FROM inserted
     UNION ALL

@@ -1,11 +1,17 @@
 /** What all SQL is written with. */
-import { type CommonQueryMethods, sql } from 'slonik';
+import { type CommonQueryMethods, type FragmentSqlToken, sql } from 'slonik';
 import { z } from 'zod';
 import { InputsJson, inputsFromJson } from '../../run-inputs.ts';
 import { OptionsJson, optionsFromJson } from '../../run-options.ts';
 
 /** Where statements run: the pool, or a transaction of it. */
-export type Connection = Pick<CommonQueryMethods, 'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'query'>;
+export type Connection = Pick<
+  CommonQueryMethods,
+  'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'oneFirst' | 'query'
+>;
+
+/** A part of a statement. */
+export type SqlFragment = FragmentSqlToken;
 
 /** For statements without a result. */
 export const none = sql.type(z.object({}));

@@ -2,12 +2,16 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import { type CommandRecord, droppedLine, REASONS, SCRIPT_MAX_BYTES, STATUSES } from '../../command.ts';
-import type { CommandFilter } from '../../ports.ts';
-import { type Connection, storedInputs, storedOptions } from './connection.ts';
+import type { CommandFilter, ListPage, ListQuery } from '../../ports.ts';
+import { type Connection, type SqlFragment, storedInputs, storedOptions } from './connection.ts';
+import { conditionsOf, where } from './filters.ts';
 import { shownAndDropped } from './output.ts';
+import { orderOf, type Page, pageOf, pageOfIds } from './pages.ts';
+import { findPlaces, type GramStatistics } from './search.ts';
 
 const recordRow = z
   .object({
+    id: z.number(),
     command_uuid: z.string(),
     description: z.string(),
     script: z.string(),
@@ -37,6 +41,7 @@ const recordRow = z
     const preview = shown < row.total_bytes - row.dropped_bytes;
     const gap = { at: row.output_head ?? 0, bytes: row.dropped_bytes };
     return {
+      id: row.id,
       uuid: row.command_uuid,
       description: row.description,
       script: row.script,
@@ -61,18 +66,9 @@ const recordRow = z
     };
   });
 
-/**
- * Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. Prepared under
- * `name`, one for each form of `page`: to parse and plan it takes twice as long as to run it.
- */
-const selectRecords = (
-  name: string,
-  page: ReturnType<typeof sql.fragment>,
-  limit: number,
-  scriptLimit: number,
-  inputs: ReturnType<typeof sql.fragment>,
-) => sql.prepared(name, recordRow)`
-  SELECT c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
+/** Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. */
+const selectRecords = (page: SqlFragment, limit: number, scriptLimit: number, inputs: SqlFragment) => sql.fragment`
+  SELECT c.id, c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
     length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.status, c.reason, c.exit_code, c.signal,
     c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, c.output_head, gap.dropped_bytes, printed.data, printed.streams,
     printed.lengths
@@ -92,22 +88,68 @@ const selectRecords = (
       WHERE place < ${limit}
     ) pieces
   ) printed ON shown.total_bytes > 0
-  ORDER BY c.id DESC`;
+  `;
 
 /** Reads one command with at most `limit` bytes of its output. */
 export function selectCommand(db: Connection, uuid: string, limit: number): Promise<CommandRecord | null> {
   const page = sql.fragment`SELECT * FROM commands WHERE command_uuid = ${uuid}`;
-  const inputs = sql.fragment`coalesce(c.inputs, '{}')`;
-  return db.maybeOne(selectRecords('get_command', page, limit, SCRIPT_MAX_BYTES, inputs));
+  const records = selectRecords(page, limit, SCRIPT_MAX_BYTES, sql.fragment`coalesce(c.inputs, '{}')`);
+  return db.maybeOne(sql.prepared('get_command', recordRow)`${records}`);
 }
 
-/** Reads a page of commands, newest first, with at most `limit` bytes of output each. */
-export function selectCommands(db: Connection, f: CommandFilter, limit: number): Promise<readonly CommandRecord[]> {
-  const where = f.status === undefined ? sql.fragment`` : sql.fragment`WHERE status = ${f.status}`;
-  const page = sql.fragment`SELECT * FROM commands ${where} ORDER BY id DESC LIMIT ${f.limit} OFFSET ${f.offset}`;
-  const name = f.status === undefined ? 'list_commands' : 'list_commands_of_status';
-  // Not read at all: a thousand of them may be a GiB.
-  return db.any(selectRecords(name, page, limit, limit, sql.fragment`NULL::jsonb`));
+/** Reads commands with at most `limit` bytes of output, and characters of script, each; null for larger inputs. */
+export function selectCommandsOf(
+  db: Connection,
+  uuids: readonly string[],
+  limit: number,
+): Promise<readonly CommandRecord[]> {
+  const page = sql.fragment`SELECT * FROM commands WHERE command_uuid = ANY(${sql.array([...uuids], 'uuid')})`;
+  const inputs = sql.fragment`
+    CASE WHEN c.inputs IS NULL THEN '{}' WHEN pg_column_size(c.inputs) <= ${limit} THEN c.inputs END`;
+  return db.any(sql.prepared('get_commands', recordRow)`${selectRecords(page, limit, limit, inputs)}`);
+}
+
+/** Reads a page of commands with at most `limit` bytes of output, and `scriptLimit` characters of script, each. */
+export async function selectCommands(
+  db: Connection,
+  query: ListQuery,
+  statistics: GramStatistics,
+  limit: number,
+  scriptLimit: number,
+): Promise<ListPage> {
+  const { filter } = query;
+  const read = ({ name, rows }: Page) => {
+    // Inputs are not read at all: a thousand of them may be a GiB.
+    const selected = selectRecords(rows, limit, scriptLimit, sql.fragment`NULL::jsonb`);
+    const records = sql.fragment`${selected} ORDER BY ${orderOf(filter)('c')}`;
+    // Prepared where that makes no worse plan: to parse and plan it takes twice as long as to run it.
+    return db.any(name === undefined ? sql.type(recordRow)`${records}` : sql.prepared(name, recordRow)`${records}`);
+  };
+  // One more tells whether there is a next page.
+  const atMost = query.limit + 1;
+  if (filter.text === undefined) {
+    const found = await read(pageOf({ ...query, limit: atMost }));
+    const commands = found.slice(0, query.limit);
+    return { commands, next: found.length === atMost ? commands.at(-1) : undefined };
+  }
+  const places = await findPlaces(db, { ...query, limit: atMost }, statistics);
+  const shown = places.slice(0, query.limit);
+  const commands = [
+    ...(await read(
+      pageOfIds(
+        shown.map(({ id }) => id),
+        filter,
+      ),
+    )),
+  ];
+  // By the places, not by the commands: these may be deleted meanwhile.
+  return { commands, next: places.length === atMost ? shown.at(-1) : undefined };
+}
+
+/** How many commands there are of a filter. */
+export function countCommands(db: Connection, filter: CommandFilter): Promise<number> {
+  return db.oneFirst(sql.type(z.object({ count: z.number() }))`
+    SELECT count(*) AS count FROM commands ${where(conditionsOf(filter))}`);
 }
 
 export function selectStatus(db: Connection, uuid: string) {
