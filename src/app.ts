@@ -12,6 +12,7 @@ import {
 import { registerOpenApi } from './openapi.ts';
 import type { Commander, CommandReader, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { eventRoutes } from './routes/events.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
 
@@ -49,6 +50,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await registerOpenApi(app);
   await app.register(commandRoutes, options);
   await app.register(outputRoutes, options);
+  await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
   return app;
 }

@@ -41,6 +41,9 @@ export class Gate implements Behind {
   async statusOf(...args: Parameters<Behind['statusOf']>) {
     return opened(this.#reader).statusOf(...args);
   }
+  events(...args: Parameters<Behind['events']>) {
+    return opened(this.#reader).events(...args);
+  }
 }
 
 function opened<T>(behind: T | undefined): T {

@@ -5,7 +5,10 @@ import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
 import type { Changes } from './changes.ts';
+import { EventFeed } from './event-feed.ts';
+import { isUnavailable } from './pool.ts';
 import type { Connection } from './sql/connection.ts';
+import { selectEvents } from './sql/events.ts';
 import { selectOutput } from './sql/output.ts';
 import { selectCommand, selectCommands, selectStatus } from './sql/records.ts';
 import { selectSummary } from './sql/summary.ts';
@@ -31,6 +34,11 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
       return new StorageUnavailable();
     });
   }
+  const feed = new EventFeed({
+    read: (place, limit) => read((db) => selectEvents(db, place, limit)),
+    changes,
+    mayPass: (error) => error instanceof StorageUnavailable || isUnavailable(error),
+  });
   return {
     get: (uuid) => read((db) => selectCommand(db, uuid, OUTPUT_BYTES)),
     output: (uuid, query) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
@@ -41,5 +49,6 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
       return read(async (db) => [...(await selectCommands(db, filter, each))]);
     },
     statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
+    events: (from, signal) => feed.follow(from, signal),
   };
 }
