@@ -13,6 +13,7 @@ import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerOpenApi } from './openapi.ts';
 import type { Commander, CommandReader, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { eventRoutes } from './routes/events.ts';
 import { listRoutes } from './routes/list.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
@@ -55,6 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(commandRoutes, options);
   await app.register(listRoutes, options);
   await app.register(outputRoutes, options);
+  await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
   return app;
 }

@@ -47,6 +47,9 @@ export class Gate implements Behind {
   async requestOf(...args: Parameters<Behind['requestOf']>) {
     return opened(this.#reader).requestOf(...args);
   }
+  events(...args: Parameters<Behind['events']>) {
+    return opened(this.#reader).events(...args);
+  }
 }
 
 function opened<T>(behind: T | undefined): T {

@@ -202,6 +202,25 @@ export interface Watch extends Disposable {
   next(signal: AbortSignal): Promise<void>;
 }
 
+/** What has become of commands since the last time. */
+export interface CommandEvents {
+  /** Whether some of it is not kept any more: then all that is known of commands is to be read anew. */
+  lost: boolean;
+  /** Where to go on. */
+  place: string;
+  events: CommandEvent[];
+}
+
+export interface CommandEvent {
+  /** Where to go on after it. */
+  id: string;
+  uuid: string;
+  /** Null: it was deleted. */
+  status: Status | null;
+  /** In ms since the epoch. */
+  at: number;
+}
+
 /** Reads stored commands. */
 export interface CommandReader {
   /** Without output where that is not wanted. */
@@ -216,6 +235,11 @@ export interface CommandReader {
   statusOf(uuid: string): Promise<Status | null>;
   /** What the client has sent, in full but for its secrets. */
   requestOf(uuid: string): Promise<StoredRequest | null>;
+  /**
+   * Follows all commands from a place on, or from now on: then the first batch is empty and tells where that is. There is
+   * one about each second at least. Ends when `signal` aborts.
+   */
+  events(from: string | undefined, signal: AbortSignal): AsyncGenerator<CommandEvents>;
 }
 
 /** What clients may do with commands. */

@@ -7,6 +7,9 @@ import type { Watch } from '../ports.ts';
 /** How often somebody who waits looks by himself, in ms: the command may run under another server. */
 const LOOK_MS = 1000;
 
+/** In place of the uuid: whoever looks out for this hears of all commands. */
+export const EVERY_COMMAND = 'every command';
+
 export class Changes {
   readonly #watches = new Map<string, Set<CommandWatch>>();
 

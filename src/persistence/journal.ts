@@ -28,7 +28,7 @@ import {
   type InsertEntry,
   writeBatch,
 } from './batch.ts';
-import type { Changes } from './changes.ts';
+import { type Changes, EVERY_COMMAND } from './changes.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
 import { clockOffset, steadyNow } from './sql/clock.ts';
@@ -133,6 +133,10 @@ export class BatchJournal implements Journal, OutputObserver {
   async remove(uuid: string): Promise<boolean> {
     // Not in a batch: a large output takes long to delete, and nobody else's commands shall wait for that.
     const deletion = deleteCommand(this.#options.deletePool, uuid);
+    void deletion.then(
+      () => this.#options.changes.tell(EVERY_COMMAND),
+      () => {},
+    );
     try {
       return await within(REMOVE_MS, deletion, () => new DeletionInDoubt());
     } catch (error) {
@@ -344,6 +348,7 @@ export class BatchJournal implements Journal, OutputObserver {
     const entries = [...batch.begins, ...batch.finishes];
     const changed = [...batch.output, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
+    if (entries.length + batch.inserts.length > 0) this.#options.changes.tell(EVERY_COMMAND);
     const waiting = refused.filter(({ abandoned }) => !abandoned);
     if (waiting.length > 0) await this.#insertAgain(waiting);
   }

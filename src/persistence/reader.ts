@@ -5,8 +5,11 @@ import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
 import type { CommandReader } from '../ports.ts';
 import type { Changes } from './changes.ts';
+import { EventFeed } from './event-feed.ts';
 import { gathered } from './gathered.ts';
+import { isUnavailable } from './pool.ts';
 import type { Connection } from './sql/connection.ts';
+import { selectEvents } from './sql/events.ts';
 import { selectOutput } from './sql/output.ts';
 import { countCommands, selectCommand, selectCommands, selectCommandsOf, selectStatus } from './sql/records.ts';
 import { selectRequest } from './sql/requests.ts';
@@ -41,6 +44,11 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
     const found = await read((db) => selectCommandsOf(db, uuids, SMALL_BYTES));
     return new Map(found.map((record) => [record.uuid, record]));
   });
+  const feed = new EventFeed({
+    read: (place, limit) => read((db) => selectEvents(db, place, limit)),
+    changes,
+    mayPass: (error) => error instanceof StorageUnavailable || isUnavailable(error),
+  });
   return {
     async get(uuid, withOutput = true) {
       const record = await within(READ_MS, small(uuid), () => new StorageUnavailable());
@@ -59,5 +67,6 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
     count: (filter) => read((db) => countCommands(db, filter)),
     statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
     requestOf: (uuid) => read((db) => selectRequest(db, uuid)),
+    events: (from, signal) => feed.follow(from, signal),
   };
 }

@@ -5,6 +5,7 @@ import type { CommandReader, ProcessRunner } from '../ports.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
+import { trimRegularly } from './event-trim.ts';
 import { journalName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
 import { migrate } from './migrate.ts';
@@ -100,6 +101,9 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const pool = await openOne({ maxPoolSize: 8, patience: new Patience(READ_MS), statementMs: READ_MS });
   const deletions = { patience: new Patience(DELETION_MS), statementMs: DELETION_MS };
   const deletePool = await openOne({ maxPoolSize: 4, ...deletions });
+  const closing = new AbortController();
+  trimRegularly(deletePool, closing.signal);
+  opening.defer(() => closing.abort());
   const patience = new Patience(...BATCH_MS);
   const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
 

@@ -71,7 +71,7 @@ export const CommandBody = z
   })
   .meta({ id: 'Command' });
 
-const isoTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+export const isoTime = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 
 /** How a command stands, as clients see it. */
 export function summaryBody(summary: CommandSummary) {

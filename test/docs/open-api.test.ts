@@ -68,6 +68,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /api/v1/commands/{uuid}/output': ['200', '204', '206', '400', '404', '416', '503'],
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
+    'GET /api/v1/events': ['200', '400', '503'],
     'GET /manage/health': ['200'],
     'GET /manage/ready': ['200', '503'],
     'GET /manage/metrics': ['200'],
