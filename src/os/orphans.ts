@@ -40,10 +40,27 @@ export interface Orphans {
 export async function adoptOrphans(isOwnChild: (pid: number) => boolean): Promise<Orphans | null> {
   const system = await load();
   if (system === null) return null;
-  const { children, reap } = system;
+  const { children } = system;
 
+  /**
+   * The marks of the adopted, each read once: a process id stays that of the same child until it is reaped, and what was
+   * not marked when it became ours is no script's. PostgreSQL's may be there for good, and be looked at with each command.
+   */
+  let marks = new Map<number, string | undefined>();
   /** The children of a tree, the dead among them included. */
-  const adopted = (mark: string) => children().filter((pid) => !isOwnChild(pid) && readMark(pid) === mark);
+  const adopted = (mark: string) => {
+    const known = new Map<number, string | undefined>();
+    for (const pid of children()) {
+      if (!isOwnChild(pid)) known.set(pid, marks.has(pid) ? marks.get(pid) : readMark(pid));
+    }
+    marks = known;
+    return [...known.keys()].filter((pid) => known.get(pid) === mark);
+  };
+  const reap = (pid: number) => {
+    const isReaped = system.reap(pid);
+    if (isReaped) marks.delete(pid);
+    return isReaped;
+  };
 
   let scheduled = false;
   process.on('SIGCHLD', () => {
