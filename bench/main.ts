@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
 import { durableOutput } from './durable-output.ts';
+import { followers } from './followers.ts';
 import { lists } from './lists.ts';
 import { describeMachine } from './machine.ts';
 import { memory } from './memory.ts';
@@ -15,6 +16,7 @@ import { shortCommands } from './short-commands.ts';
 const benchmarks: Record<string, Benchmark> = {
   'short-commands': shortCommands,
   'durable-output': durableOutput,
+  followers,
   queue,
   reads,
   lists,

@@ -3,11 +3,12 @@ import type { DatabasePool } from 'slonik';
 import { OUTPUT_PART_BYTES } from '../command.ts';
 import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
-import type { CommandReader } from '../ports.ts';
+import type { CommandReader, OutputQuery } from '../ports.ts';
 import type { Changes } from './changes.ts';
 import { EventFeed } from './event-feed.ts';
 import { gathered } from './gathered.ts';
 import { isUnavailable } from './pool.ts';
+import { shared } from './shared.ts';
 import type { Connection } from './sql/connection.ts';
 import { selectEvents } from './sql/events.ts';
 import { selectOutput } from './sql/output.ts';
@@ -44,6 +45,10 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
     const found = await read((db) => selectCommandsOf(db, uuids, SMALL_BYTES));
     return new Map(found.map((record) => [record.uuid, record]));
   });
+  const output = shared(
+    ({ uuid, from, before, stream }: OutputQuery & { uuid: string }) => `${uuid} ${from} ${before} ${stream}`,
+    ({ uuid, ...query }) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
+  );
   const feed = new EventFeed({
     read: (place, limit) => read((db) => selectEvents(db, place, limit)),
     changes,
@@ -57,7 +62,7 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
       if (isWhole) return record;
       return read((db) => selectCommand(db, uuid, withOutput ? OUTPUT_BYTES : 0));
     },
-    output: (uuid, query) => read((db) => selectOutput(db, uuid, query, OUTPUT_PART_BYTES)),
+    output: (uuid, query) => output({ uuid, ...query }),
     watch: (uuid) => changes.watch(uuid),
     summary: (uuid) => read((db) => selectSummary(db, uuid)),
     list: (query) => {
