@@ -36,15 +36,16 @@ if (unknown !== undefined) {
 
 let cleanup = new AsyncDisposableStack();
 let interrupted = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, async () => {
-    if (interrupted) return;
-    interrupted = true;
-    console.error('cleaning up');
-    await cleanup.disposeAsync();
-    process.exit(1);
-  });
+async function breakOff(): Promise<void> {
+  if (interrupted) return;
+  interrupted = true;
+  console.error('cleaning up');
+  await cleanup.disposeAsync();
+  process.exit(1);
 }
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, breakOff);
+// Whoever read the figures has gone, as `head` does.
+process.stdout.on('error', breakOff);
 
 console.log(`${await describeMachine()}\n`);
 for (const name of names) {
