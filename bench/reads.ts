@@ -10,7 +10,7 @@ import { get } from './load.ts';
 import { startServer } from './server.ts';
 
 const BARE_APP = fileURLToPath(new URL('./bare-app.ts', import.meta.url));
-const CONNECTIONS = 16;
+const CONNECTIONS = 32;
 const FEW = 100;
 
 export async function reads(run: Run): Promise<void> {
