@@ -1,5 +1,13 @@
-/** What XState calls the parts of a machine, put the way a person would say it. */
-import type { AnyStateNode, AnyTransitionDefinition } from 'xstate';
+/** What XState calls the parts of a machine, put the way a person would say it: in pictures and in what is kept. */
+import type { AnyStateNode, AnyTransitionDefinition, StateValue } from 'xstate';
+
+/** The name of a state, dotted where it lies in another one: `executing.running`. */
+export function stateOf(value: StateValue): string {
+  if (typeof value === 'string') return value;
+  return Object.entries(value)
+    .map(([name, inner]) => (inner === undefined ? name : `${name}.${stateOf(inner)}`))
+    .join();
+}
 
 /** Who was invoked under this id by this state, in the words of `setup`. */
 function invokedBy(state: AnyStateNode, id: string): string {
@@ -29,4 +37,10 @@ export function eventOf({ source, eventType }: AnyTransitionDefinition): string 
 /** All transitions that leave a state or happen in it, and what it does by itself. */
 export function transitionsOf(node: AnyStateNode): AnyTransitionDefinition[] {
   return [...[...node.transitions.values()].flat(), ...(node.always ?? [])];
+}
+
+/** The words for the events of a machine, by what XState calls them. */
+export function eventWords(root: AnyStateNode): ReadonlyMap<string, string> {
+  const nodesOf = (node: AnyStateNode): AnyStateNode[] => [node, ...Object.values(node.states).flatMap(nodesOf)];
+  return new Map(nodesOf(root).flatMap((node) => transitionsOf(node).map((each) => [each.eventType, eventOf(each)])));
 }
