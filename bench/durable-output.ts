@@ -75,7 +75,7 @@ function* chunksOf(text: Buffer): Generator<Buffer> {
 
 /** From the POST until the end of the command is stored. @throws when a byte of its output is missing or another. */
 async function storeSeconds(server: Server, db: Client, path: string, script: string, text: Buffer): Promise<number> {
-  await db.query('TRUNCATE commands CASCADE');
+  await db.query('TRUNCATE commands, command_transitions CASCADE');
   const taken = await seconds(async () => {
     const requests = [{ method: 'POST', path, body: JSON.stringify({ script }) } as const];
     await send(server.url, 1, () => requests.pop());

@@ -14,6 +14,7 @@ import {
   type Stored,
   wholeOutput,
 } from '../test/helpers/oracle.ts';
+import { faultOf } from '../test/helpers/path.ts';
 import type { Round } from './fault.ts';
 import type { Answer, World } from './world.ts';
 
@@ -144,6 +145,9 @@ class Judgement {
     if (end === null) this.#wrong(this.#allowed().join(' or '), describe(this.#row));
     const stored = await readStored(this.#world, uuid);
     this.#compare(end ?? 'stopped', stored);
+    const path = await this.#world.request('GET', `/api/v1/commands/${uuid}/transitions`);
+    const fault = path?.status === 200 ? faultOf(path.body, this.#row.status) : `the answer ${path?.status}`;
+    if (fault !== null) this.#wrong('a path to its end, without a gap', fault);
   }
 
   /** It is not in the database. */

@@ -217,6 +217,21 @@ export type CommandSummary = Pick<
   | 'outputTruncated'
 >;
 
+/** A step that the machine of a command took, in the words of its statechart. */
+export interface Transition {
+  /** The state that it left, dotted: `executing.running`. Null when a machine began: the first, or that of a later server. */
+  from: string | null;
+  /** What made it, such as `stop` or `after grace`. */
+  event: string;
+  /** The state that it entered. */
+  to: string;
+  /** In ms since the epoch. */
+  at: number;
+}
+
+/** What is stored of a transition. */
+export type Step = Omit<Transition, 'from'>;
+
 /**
  * Decides the outcome of a command from how its process ended and who, if anyone, ended it.
  * Who asked first wins: a script that exits 0 on SIGTERM was stopped all the same.

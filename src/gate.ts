@@ -44,6 +44,9 @@ export class Gate implements Behind {
   async statusOf(...args: Parameters<Behind['statusOf']>) {
     return opened(this.#reader).statusOf(...args);
   }
+  async transitions(...args: Parameters<Behind['transitions']>) {
+    return opened(this.#reader).transitions(...args);
+  }
   async requestOf(...args: Parameters<Behind['requestOf']>) {
     return opened(this.#reader).requestOf(...args);
   }

@@ -15,6 +15,7 @@ import type {
   StoredOutput,
   StoredRequest,
   Stream,
+  Transition,
 } from './command.ts';
 
 /** Takes the output of one command, in the order in which it comes. */
@@ -114,6 +115,11 @@ export interface Journal {
   begin(uuid: string, startedAt: Date): Promise<Begun | null>;
   /** Opens the output of a command; `stored` of it was written by a server before this one. */
   openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput;
+  /**
+   * Keeps a step of the machine of a command: it is stored with the outcome, or when for about 100 ms there is neither that
+   * nor another step. Not to be told are the first admission and the last step, behind the outcome: they are known.
+   */
+  transition(uuid: string, transition: Transition): void;
   /** Stores the outcome of a command, together with or after the last of its output. */
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void>;
   /** Deletes a command and its output. @returns whether it was there. */
@@ -233,6 +239,8 @@ export interface CommandReader {
   list(query: ListQuery): Promise<ListPage>;
   count(filter: CommandFilter): Promise<number>;
   statusOf(uuid: string): Promise<Status | null>;
+  /** The steps of its machine, oldest first, the last one with its terminal status. Null when there is no such command. */
+  transitions(uuid: string): Promise<Transition[] | null>;
   /** What the client has sent, in full but for its secrets. */
   requestOf(uuid: string): Promise<StoredRequest | null>;
   /**

@@ -1,7 +1,8 @@
 /** A machine as a graph for Graphviz: a state is a node, a state with states inside is a cluster. */
 import type { Attributes, Edge, Graph, HTMLString, Node, Subgraph } from '@viz-js/viz';
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate';
-import { actionsOf, eventOf, guardOf } from './words.ts';
+import { eventOf, transitionsOf } from '../../src/actors/words.ts';
+import { actionsOf, guardOf } from './words.ts';
 
 // Colours of our own on a ground of our own, so that the picture reads the same on a light and on a dark page.
 const INK = '#1f2933';
@@ -78,10 +79,6 @@ function describe(node: AnyStateNode): HTMLString {
     `<FONT POINT-SIZE="13"><B>${markup(node.key)}</B></FONT>`,
     ...does.map((line) => `<FONT POINT-SIZE="11">${markup(line)}</FONT>`),
   ]);
-}
-
-function transitionsOf(node: AnyStateNode): AnyTransitionDefinition[] {
-  return [...[...node.transitions.values()].flat(), ...(node.always ?? [])];
 }
 
 function initialEdges(node: AnyStateNode): Edge[] {

@@ -15,8 +15,10 @@ import {
   TimeoutTooLong,
 } from '../errors.ts';
 import type { Commander, CommandReader, Journal, Load, ProcessRunner } from '../ports.ts';
+import { admission } from '../transitions.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
+import { recordTransitions } from './recording.ts';
 import { type Admission, type CommandActor, type Limits, type Readmission, supervisorMachine } from './supervisor.ts';
 
 /** How long whoever stops a command waits for its outcome to be stored, in ms, once the command should have ended. */
@@ -73,7 +75,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     {
       id: 'supervisor',
       input: {
-        commandLogic,
+        commandLogic: recordTransitions(commandLogic, (uuid, step) => journal.transition(uuid, step)),
         limits: {
           stopGraceMs: options.stopGraceMs,
           shutdownGraceMs: options.shutdownGraceMs,
@@ -168,12 +170,18 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       if (!(await journal.remove(uuid))) throw new CommandNotFound();
     },
 
-    admit(admissions) {
-      for (const admission of admissions) supervisor.send({ type: 'admit', ...admission });
+    admit(commands) {
+      for (const command of commands) {
+        journal.transition(command.uuid, admission('admit', Date.now()));
+        supervisor.send({ type: 'admit', ...command });
+      }
     },
 
-    readmit(readmissions) {
-      for (const readmission of readmissions) supervisor.send({ type: 'readmit', ...readmission });
+    readmit(commands) {
+      for (const command of commands) {
+        journal.transition(command.uuid, admission('readmit', Date.now()));
+        supervisor.send({ type: 'readmit', ...command });
+      }
     },
 
     load: () => ({ waiting: waiting.size, executing: executing.size, maxParallel, maxQueued }),

@@ -6,7 +6,7 @@ import { FAILURE, USAGE } from './exit-codes.ts';
 import { followAsJson, followToEnd, runAndFollow } from './follow.ts';
 import { newCommand, type RunOptions } from './new-command.ts';
 import { serve } from './serve.ts';
-import { inWords, table } from './show.ts';
+import { inWords, steps, table } from './show.ts';
 import { write } from './terminal.ts';
 import { pair, secret, several, span, wholeNumber } from './values.ts';
 
@@ -97,8 +97,14 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
 
   talking('show', 'show a command, with its output')
     .argument('<uuid>')
-    .action(async (uuid: string, options: CommonOptions) => {
-      const command = await clientOf(options).get(uuid);
+    .option('--transitions', 'show the steps that it took instead')
+    .action(async (uuid: string, options: CommonOptions & { transitions: boolean | undefined }) => {
+      const client = clientOf(options);
+      if (options.transitions) {
+        const transitions = await client.transitions(uuid);
+        return print(options, transitions, () => steps(transitions));
+      }
+      const command = await client.get(uuid);
       await print(options, command, () => inWords(command));
     });
 

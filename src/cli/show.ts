@@ -1,5 +1,5 @@
 /** Commands in words. */
-import type { Command, Outcome } from '../client/index.ts';
+import type { Command, Outcome, Transition } from '../client/index.ts';
 import { printable } from './terminal.ts';
 
 const SECOND = 1000;
@@ -70,6 +70,12 @@ export function table(commands: readonly Command[], now: number, width = Number.
   ]);
   const text = columns([['UUID', 'STATUS', 'EXIT', 'CREATED', 'TOOK', 'WHAT'], ...rows]);
   return text.replaceAll(/.+/g, (line) => line.slice(0, width));
+}
+
+/** The steps of a command, oldest first. */
+export function steps(transitions: readonly Transition[]): string {
+  const rows = transitions.map(({ from, event, to, at }) => [at, from ?? '', event, to]);
+  return columns([['AT', 'FROM', 'EVENT', 'TO'], ...rows]);
 }
 
 /** One command with all that is known of it, its output at the end. */

@@ -7,7 +7,7 @@
  */
 import { Refused, Unreachable } from './errors.ts';
 import { follow } from './follow.ts';
-import type { Command, CommandEvent, ErrorAnswer, NewCommand } from './types.ts';
+import type { Command, CommandEvent, ErrorAnswer, NewCommand, Transition } from './types.ts';
 
 export interface ShellvisorOptions {
   /** Where the server is; `http://localhost:8080` unless given. */
@@ -60,6 +60,11 @@ export class Shellvisor {
   /** Looks at a command. @param wait how long to wait for its end, in seconds. */
   get(uuid: string, { wait }: { wait?: number } = {}): Promise<Command> {
     return this.#json(`${pathOf(uuid)}${queryOf({ wait })}`);
+  }
+
+  /** The steps that a command took through its statechart, oldest first. */
+  transitions(uuid: string): Promise<Transition[]> {
+    return this.#json(`${pathOf(uuid)}/transitions`);
   }
 
   /** Lists commands, newest first. */

@@ -2,12 +2,16 @@
 import type { z } from 'zod';
 import type { NewCommandBody } from '../routes/commands.ts';
 import type { CommandBody, ErrorBody } from '../routes/schemas.ts';
+import type { TransitionBody } from '../routes/transitions.ts';
 
 /** A command to be run: its script, and how. */
 export type NewCommand = z.input<typeof NewCommandBody>;
 
 /** A command as the server tells of it. */
 export type Command = z.output<typeof CommandBody>;
+
+/** A step that a command took through its statechart. */
+export type Transition = z.output<typeof TransitionBody>;
 
 export type ErrorAnswer = z.output<typeof ErrorBody>;
 

@@ -6,6 +6,7 @@ import type { OutputBuffer } from './output-buffer.ts';
 import { type Begin, beginCommands, type Finish, finishCommands, insertCommands } from './sql/commands.ts';
 import type { Connection } from './sql/connection.ts';
 import { appendOutput, type Cut, cutOutput, dropOutput, type OutputRow } from './sql/output.ts';
+import { appendTransitions, type StepRow } from './sql/transitions.ts';
 
 /** What waits for its commit, and who waits for that. */
 export interface Entry<Item, Result> {
@@ -21,13 +22,15 @@ export interface InsertEntry extends Entry<NewCommand, void> {
   abandoned: boolean;
 }
 
-/** How much it printed is known once all of that is written. */
-export type FinishItem = Omit<Finish, 'outputBytes'>;
+/** How much it printed, and what is left of its path, is known once all of that is written. */
+export type FinishItem = Omit<Finish, 'outputBytes' | 'path'>;
 
 /** What is committed together. */
 export interface Batch {
   inserts: InsertEntry[];
   begins: Entry<Begin, Begun | null>[];
+  /** Those that have waited long enough for the outcome of their command. */
+  transitions: StepRow[];
   output: OutputRow[];
   /** Whose output that is. */
   taken: OutputBuffer[];
@@ -60,7 +63,7 @@ export interface BatchTarget {
 /** Writes a batch in one transaction. */
 export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Committed> {
   const { pool, owner, outputLimit, clockOffsetMs } = target;
-  const { inserts, begins, output, cuts, lastCuts, finishes } = batch;
+  const { inserts, begins, transitions, output, cuts, lastCuts, finishes } = batch;
   let begun = new Map<string, Begun>();
   let stored: ReadonlySet<string> = new Set();
   const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
@@ -74,6 +77,7 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
     steps.push(async (db) => {
       begun = await beginCommands(db, owner, items(begins), outputLimit);
     });
+  if (transitions.length > 0) steps.push((db) => appendTransitions(db, owner, transitions));
   if (output.length > 0) steps.push((db) => appendOutput(db, output));
   if (cuts.length > 0) steps.push((db) => dropOutput(db, cuts));
   if (lastCuts.length > 0) steps.push((db) => cutOutput(db, lastCuts));
@@ -87,16 +91,26 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
   return { begun, stored };
 }
 
-export function entriesIn({ inserts, begins, output, finishes }: Batch): number {
-  return inserts.length + begins.length + output.length + finishes.length;
+export function entriesIn({ inserts, begins, transitions, output, finishes }: Batch): number {
+  return inserts.length + begins.length + transitions.length + output.length + finishes.length;
 }
 
 /** A batch in parts of one entry each, in the same order; nothing when there is no more than one. */
 export function divide(batch: Batch): Batch[] {
-  const none: Batch = { inserts: [], begins: [], output: [], taken: [], cuts: [], lastCuts: [], finishes: [] };
+  const none: Batch = {
+    inserts: [],
+    begins: [],
+    transitions: [],
+    output: [],
+    taken: [],
+    cuts: [],
+    lastCuts: [],
+    finishes: [],
+  };
   const parts = [
     ...batch.inserts.map((entry) => ({ ...none, inserts: [entry] })),
     ...batch.begins.map((entry) => ({ ...none, begins: [entry] })),
+    ...batch.transitions.map((row) => ({ ...none, transitions: [row] })),
     ...batch.output.map((row) => ({ ...none, output: [row] })),
     ...batch.cuts.map((cut) => ({ ...none, cuts: [cut] })),
     ...batch.lastCuts.map((cut) => ({ ...none, lastCuts: [cut] })),

@@ -6,17 +6,18 @@
  *
  * Invariants:
  * - One batch is under way at a time; what comes meanwhile makes the next one (group commit).
- * - Within a batch the order is insert, begin, output, finish, which is the order of a command's life.
+ * - Within a batch the order is insert, begin, transitions, output, finish, which is the order of a command's life.
  * - A finish goes into a batch only when no output of its command is left for a later one.
  * - Every statement may run twice with the effect of once, so a batch whose commit is in doubt is simply sent again.
  * - At most about `ROOM_BYTES` of output wait in memory; beyond it pipes are paused.
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { NewCommand, Outcome, StoredOutput } from '../command.ts';
+import type { NewCommand, Outcome, StoredOutput, Transition } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
 import type { Begun, CommandOutput, Journal } from '../ports.ts';
+import { lastStep } from '../transitions.ts';
 import {
   type Batch,
   type BatchTarget,
@@ -34,6 +35,8 @@ import { isTransient, isUnavailable, type Patience, StatementTimeout } from './p
 import { clockOffset, steadyNow } from './sql/clock.ts';
 import { deleteCommand } from './sql/commands.ts';
 import type { Cut, OutputRow } from './sql/output.ts';
+import type { WaitingCommand } from './sql/owners.ts';
+import { TransitionBuffer } from './transition-buffer.ts';
 
 /** How long a durable command's output is gathered before it is written, in ms; it shows 100 ms after it was printed. */
 const GATHER_MS = 20;
@@ -52,7 +55,7 @@ const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1
 
 /** What was committed in one transaction. */
 export interface CommittedBatch {
-  /** New commands, starts, outcomes and pieces of output. */
+  /** New commands, starts, outcomes, pieces of output, and what was stored of transitions without an outcome. */
   entries: number;
   /** From putting it together to its commit, failed attempts included, in ms. */
   durationMs: number;
@@ -69,7 +72,7 @@ export interface JournalOptions extends BatchTarget {
   onCommitted: (batch: CommittedBatch) => void;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
-  /** Told of output that the database will never take, which would be a bug. */
+  /** Told of output or transitions that the database will never take, which would be a bug. */
   onRefused: (error: unknown, uuid: string) => void;
 }
 
@@ -79,6 +82,7 @@ export class BatchJournal implements Journal, OutputObserver {
   readonly #inserts = new Set<InsertEntry>();
   #begins: Batch['begins'] = [];
   #finishes: Entry<FinishItem, void>[] = [];
+  readonly #transitions = new TransitionBuffer(() => this.#flushNow());
   readonly #outputs = new Map<string, OutputBuffer>();
   /** Outputs that have something to write now. */
   readonly #dirty = new Set<OutputBuffer>();
@@ -122,6 +126,15 @@ export class BatchJournal implements Journal, OutputObserver {
     const output = new OutputBuffer(uuid, durable, limit, this, stored?.upTo);
     this.#outputs.set(uuid, output);
     return output;
+  }
+
+  transition(uuid: string, transition: Transition): void {
+    this.#transitions.add(uuid, transition);
+  }
+
+  /** Goes on with the steps of commands that servers before this one have left. */
+  resumeTransitions(commands: readonly Pick<WaitingCommand, 'uuid' | 'steps'>[]): void {
+    for (const { uuid, steps } of commands) if (steps > 0) this.#transitions.resume(uuid, steps);
   }
 
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void> {
@@ -200,7 +213,8 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   #isIdle(): boolean {
-    return !this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0 && this.#abandoned === 0;
+    const waiting = this.#dirty.size + this.#transitions.size + this.#abandoned;
+    return !this.#flushing && !this.#hasUrgent() && waiting === 0;
   }
 
   #tellIdle(): void {
@@ -209,7 +223,7 @@ export class BatchJournal implements Journal, OutputObserver {
 
   #hasUrgent(): boolean {
     const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length;
-    return waiting > 0;
+    return waiting > 0 || this.#transitions.isDue;
   }
 
   #flushNow(): void {
@@ -278,11 +292,15 @@ export class BatchJournal implements Journal, OutputObserver {
       if (buffer !== undefined && buffer.pendingBytes > 0) later.push(entry);
       else {
         if (buffer?.cut != null) lastCuts.push(buffer.cut);
-        finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0 } });
+        const { uuid, outcome, endedAt } = entry.item;
+        const row = this.#transitions.take(uuid);
+        const path = { ...row, steps: [...row.steps, lastStep(outcome.status, +endedAt)] };
+        finishes.push({ ...entry, item: { ...entry.item, outputBytes: buffer?.totalBytes ?? 0, path } });
       }
     }
     this.#finishes = later;
-    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, taken, cuts, lastCuts, finishes };
+    const [inserts, begins, transitions] = [this.#takeInserts(), this.#begins, this.#transitions.takeDue()];
+    const batch = { inserts, begins, transitions, output, taken, cuts, lastCuts, finishes };
     this.#begins = [];
     return batch;
   }
@@ -327,8 +345,12 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const part of parts) await this.#commit(part);
     if (parts.length > 0) return;
     for (const entry of [...batch.inserts, ...batch.begins, ...batch.finishes]) entry.reject(error);
-    for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
-    for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts]) this.#options.onRefused(error, uuid);
+    for (const { item } of batch.finishes) {
+      this.#outputs.delete(item.uuid);
+      this.#transitions.giveBack({ ...item.path, steps: item.path.steps.slice(0, -1) });
+    }
+    for (const { uuid } of [...batch.transitions, ...batch.output, ...batch.cuts, ...batch.lastCuts])
+      this.#options.onRefused(error, uuid);
   }
 
   async #answer(batch: Batch, { begun, stored }: Committed): Promise<void> {
@@ -343,6 +365,7 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
       this.#outputs.delete(item.uuid);
+      this.#transitions.forget(item.uuid);
       resolve();
     }
     const entries = [...batch.begins, ...batch.finishes];

@@ -16,6 +16,7 @@ import { countCommands, selectCommand, selectCommands, selectCommandsOf, selectS
 import { selectRequest } from './sql/requests.ts';
 import { GramStatistics } from './sql/search.ts';
 import { selectSummary } from './sql/summary.ts';
+import { selectTransitions } from './sql/transitions.ts';
 
 /** How long a client waits for a read, in ms, all waiting for a connection included. */
 export const READ_MS = 5000;
@@ -71,6 +72,7 @@ export function createReader(pool: DatabasePool, changes: Changes): CommandReade
     },
     count: (filter) => read((db) => countCommands(db, filter)),
     statusOf: (uuid) => read((db) => selectStatus(db, uuid)),
+    transitions: (uuid) => read((db) => selectTransitions(db, uuid)),
     requestOf: (uuid) => read((db) => selectRequest(db, uuid)),
     events: (from, signal) => feed.follow(from, signal),
   };

@@ -12,6 +12,7 @@ import {
   queuedOf,
   type WaitingCommand,
 } from './sql/owners.ts';
+import { appendStarts } from './sql/transitions.ts';
 
 /**
  * How long to wait for the lock of a server that may be gone, in ms: PostgreSQL notices the end of a killed server's
@@ -49,6 +50,7 @@ export async function recover(pool: DatabasePool, claim: Claim, runner: Runner):
 
 /** The launcher is the same as before, so it knows of every script of ours whether it was started. */
 async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
+  await appendStarts(pool, claim.owner);
   const executing = await executingOf(pool, claim.owner);
   const living: Recovered['living'] = [];
   const unstarted: WaitingCommand[] = [];
@@ -76,6 +78,7 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
       const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
       // Killed first: once `lost` shows, nothing of the command lives.
       killed += await runner.killLeftovers(executing);
+      await appendStarts(pool, owner);
       await loseExecuting(pool, owner);
       await adoptQueued(pool, owner, claim.owner);
       lost += executing.length;

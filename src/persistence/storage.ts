@@ -121,6 +121,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     onRefused: options.onRefused,
   });
   const recovered = await recover(journalPool, claim, options.runner);
+  journal.resumeTransitions([...recovered.living, ...recovered.queued]);
   opening.defer(() => journal.idle());
 
   const opened = opening.move();

@@ -117,6 +117,11 @@ t.test('a command that was left alone can be listed, shown, followed and deleted
     code: 0,
     stdout: /^status +EXECUTED: exit code 0\n(.*\n)*labels +kind=test\n(.*\n)*output\n {2}done\n$/m,
   });
+  t.match(await call(['show', '--transitions', uuid]), {
+    code: 0,
+    stdout:
+      /^AT +FROM +EVENT +TO\n\S+ +admit +queued\n\S+ +queued +start +executing\.starting\n(.*\n)*\S+ +storing +store is done +executed\n$/,
+  });
   t.match(await call(['follow', uuid]), { code: 0, stdout: 'done\n' });
   t.match(await call(['rm', uuid, 'nonsense']), {
     code: 125,
@@ -150,6 +155,7 @@ t.test('--json prints what programs can read', async (t) => {
   const { uuid } = events[0];
   t.match(JSON.parse((await call(['ls', '--json', '-n', '1000'])).stdout), [{ command_uuid: String }]);
   t.match(JSON.parse((await call(['show', '--json', uuid])).stdout), { command_uuid: uuid, exit_code: 2 });
+  t.match(JSON.parse((await call(['show', '--json', '--transitions', uuid])).stdout), [{ from: null, to: 'queued' }]);
   t.same(JSON.parse((await call(['rm', '--json', uuid])).stdout), [{ uuid, deleted: true, error: null }]);
 });
 

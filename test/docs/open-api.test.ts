@@ -66,6 +66,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /api/v1/commands': ['200', '400', '503'],
     'GET /api/v1/commands/{uuid}': ['200', '304', '400', '404', '503'],
     'GET /api/v1/commands/{uuid}/output': ['200', '204', '206', '400', '404', '416', '503'],
+    'GET /api/v1/commands/{uuid}/transitions': ['200', '404', '503'],
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
     'GET /api/v1/events': ['200', '400', '503'],
@@ -100,13 +101,14 @@ t.test('every error answer has the shape of Error, and says when to come again w
 
 t.test('every reference leads to a schema, and every schema is used', async (t) => {
   const names = valuesOf('$ref', document).map((reference) => String(reference).replace('#/components/schemas/', ''));
-  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'PartialCommand', 'Readiness']);
+  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'PartialCommand', 'Readiness', 'Transition']);
   t.same(Object.keys(document.components.schemas).sort(), [
     'Command',
     'Error',
     'NewCommand',
     'PartialCommand',
     'Readiness',
+    'Transition',
   ]);
 });
 

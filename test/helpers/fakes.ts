@@ -1,5 +1,13 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
-import type { CommandRequest, NewCommand, Outcome, ProcessEnd, RunOptions, Status } from '../../src/command.ts';
+import type {
+  CommandRequest,
+  NewCommand,
+  Outcome,
+  ProcessEnd,
+  RunOptions,
+  Status,
+  Transition,
+} from '../../src/command.ts';
 import type { Begun, CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
 
 export const request: CommandRequest = {
@@ -85,6 +93,8 @@ export class FakeJournal implements Journal {
     string,
     { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome }
   >();
+  /** The steps of all commands, in order. */
+  readonly transitions: ({ uuid: string } & Transition)[] = [];
   /** While set, nothing commits before it resolves. */
   hold: Promise<void> | undefined;
   /** Resolves when each of them has printed more than is kept. */
@@ -104,6 +114,9 @@ export class FakeJournal implements Journal {
   openOutput(): CommandOutput {
     const { overLimit } = this;
     return { write: () => true, full: () => {}, onDrain: () => {}, onCommitted: () => {}, overLimit };
+  }
+  transition(uuid: string, transition: Transition): void {
+    this.transitions.push({ uuid, ...transition });
   }
   async finish(uuid: string, outcome: Outcome): Promise<void> {
     await this.hold;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import type { Test } from 'tap';
 import { compareEnded, oracleScript, readPrinted, readStored } from './oracle.ts';
+import { faultOf } from './path.ts';
 import type { TestServer } from './server.ts';
 import { until } from './until.ts';
 
@@ -46,6 +47,8 @@ export async function checkOracles(
     const printed = readPrinted(side);
     t.same(compareEnded(await readStored(db, uuid), printed), { lost: 0, doubled: 0, disordered: false }, side);
     t.equal(printed.runs, 1, `${side}: run once`);
+    const { body: path } = await server.request('GET', `${COMMANDS}/${uuid}/transitions`);
+    t.equal(faultOf(path, 'FAILED'), null, `${side}: its path`);
   }
   await db.end();
 }

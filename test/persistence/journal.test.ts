@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'slonik';
 import t, { type Test } from 'tap';
-import { type Outcome, outputLimitOf } from '../../src/command.ts';
+import { type Outcome, outputLimitOf, type Transition } from '../../src/command.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
 import { Changes } from '../../src/persistence/changes.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
@@ -10,6 +10,7 @@ import { Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
 import { clockOffset } from '../../src/persistence/sql/clock.ts';
 import { insertCommands } from '../../src/persistence/sql/commands.ts';
+import { appendTransitions } from '../../src/persistence/sql/transitions.ts';
 import { newCommand, openDatabase } from '../helpers/database.ts';
 import { until } from '../helpers/until.ts';
 
@@ -314,4 +315,173 @@ t.test('a deletion that fails may have taken place, and its client is told so', 
   const { journal } = await journalFor(t, { failingDeletions: 1 });
   await t.rejects(journal.remove(newCommand().uuid), new DeletionInDoubt());
   t.notOk(await journal.remove(newCommand().uuid));
+});
+
+const step = (from: string | null, event: string, to: string, at: number): Transition => ({ from, event, to, at });
+const started = step('queued', 'start', 'executing.starting', 1);
+const running = step('executing.starting', 'process.started', 'executing.running', 2);
+const storing = step('executing.running', 'process.ended', 'storing', 3);
+const stored = (at: number) => step('storing', 'store is done', 'executed', at);
+/** Rows of steps, in short. */
+const RUNS = 'SELECT first_step, json_array_length(steps) AS steps FROM command_transitions ORDER BY 1';
+
+t.test('the steps of a short command are stored with its outcome, in one row and one statement', async (t) => {
+  const { journal, reader, rows, queries } = await journalFor(t);
+  const { uuid, createdAt } = await begin(journal);
+  const admitted = step(null, 'admit', 'queued', +createdAt);
+  t.same(await reader.transitions(uuid), [admitted]);
+  const before = queries();
+  for (const each of [started, running, storing]) journal.transition(uuid, each);
+  await journal.finish(uuid, executed, new Date(9));
+  t.equal(queries(), before + 1);
+  t.same(await reader.transitions(uuid), [admitted, started, running, storing, stored(9)]);
+  t.same(await rows(RUNS), [{ first_step: 0, steps: 4 }]);
+  t.equal(await reader.transitions(newCommand().uuid), null);
+});
+
+t.test('the steps of a command that runs longer are stored by themselves, and the last ones at its end', async (t) => {
+  const { journal, reader, rows } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  journal.transition(uuid, started);
+  await until('the first shows', async () => (await reader.transitions(uuid))?.length === 2);
+  journal.transition(uuid, running);
+  await journal.finish(uuid, executed, new Date(9));
+  const last = { ...stored(9), from: 'executing.running' };
+  t.same((await reader.transitions(uuid))?.slice(1), [started, running, last]);
+  t.same(await rows(RUNS), [
+    { first_step: 0, steps: 1 },
+    { first_step: 1, steps: 2 },
+  ]);
+});
+
+t.test('a batch of others takes no steps along that have not waited', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  await until('one is committed soon enough', async () => {
+    const [long, short] = [await begin(journal), await begin(journal)];
+    const since = performance.now();
+    journal.transition(long.uuid, started);
+    await journal.finish(short.uuid, executed, new Date(9));
+    const shown = await reader.transitions(long.uuid);
+    // On a busy machine they may have waited long enough by now.
+    if (performance.now() - since > 90) return false;
+    t.equal(shown?.length, 1);
+    return true;
+  });
+});
+
+t.test('steps whose commit is in doubt are sent again, with the effect of once', async (t) => {
+  const { journal, reader, rows, retries, refused, failAfterCommit } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  const lost = Object.assign(new Error('lost'), { code: 'ECONNRESET' });
+  failAfterCommit(2, lost);
+  journal.transition(uuid, started);
+  journal.transition(uuid, running);
+  await journal.idle();
+  t.equal(retries.length, 2);
+  failAfterCommit(2, lost);
+  journal.transition(uuid, storing);
+  await journal.finish(uuid, executed, new Date(9));
+  t.equal(retries.length, 4);
+  t.same((await reader.transitions(uuid))?.slice(1), [started, running, storing, stored(9)]);
+  t.same(await rows(RUNS), [
+    { first_step: 0, steps: 2 },
+    { first_step: 2, steps: 2 },
+  ]);
+  t.same(refused, []);
+});
+
+t.test('the steps of a command go on behind those that a server before has stored', async (t) => {
+  const { journal, reader, rows } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  journal.transition(uuid, started);
+  await journal.idle();
+  // What another journal of the same server would do.
+  journal.resumeTransitions([{ uuid, steps: 1 }]);
+  const begins = step(null, 'readmit', 'queued', 5);
+  const resumed = step('queued', 'resume', 'executing.attaching', 6);
+  journal.transition(uuid, begins);
+  journal.transition(uuid, resumed);
+  await journal.finish(uuid, executed, new Date(9));
+  t.same((await reader.transitions(uuid))?.slice(1, 4), [started, begins, resumed]);
+  t.same(await rows(RUNS), [
+    { first_step: 0, steps: 1 },
+    { first_step: 1, steps: 3 },
+  ]);
+});
+
+t.test('a command that waits on under another server has taken no step by that', async (t) => {
+  const { journal, reader, rows } = await journalFor(t);
+  const command = newCommand();
+  await journal.insert(command);
+  journal.resumeTransitions([{ uuid: command.uuid, steps: 0 }]);
+  journal.transition(command.uuid, step(null, 'admit', 'queued', 5));
+  await journal.idle();
+  t.same(await rows(RUNS), []);
+  await journal.begin(command.uuid, new Date());
+  journal.transition(command.uuid, started);
+  await journal.finish(command.uuid, executed, new Date(9));
+  t.same((await reader.transitions(command.uuid))?.slice(0, 2), [
+    step(null, 'admit', 'queued', +command.createdAt),
+    started,
+  ]);
+  t.same(await rows(RUNS), [{ first_step: 0, steps: 2 }]);
+});
+
+t.test('no steps are stored of a command that has an outcome already, or another server', async (t) => {
+  const { journal, reader, rows } = await journalFor(t);
+  const ended = await begin(journal);
+  await journal.finish(ended.uuid, executed, new Date(9));
+  const path = await reader.transitions(ended.uuid);
+  journal.transition(ended.uuid, started);
+  await journal.idle();
+  journal.transition(ended.uuid, storing);
+  await journal.finish(ended.uuid, { ...executed, status: 'STOPPED', reason: 'stop' }, new Date());
+  t.same(await reader.transitions(ended.uuid), path);
+
+  for (const elsewhere of ['owner = 8', "status = 'FAILED', reason = 'lost', ended_at = now()"]) {
+    const { uuid } = await begin(journal);
+    await rows(`UPDATE commands SET ${elsewhere} WHERE command_uuid = $1`, [uuid]);
+    journal.transition(uuid, started);
+    await journal.idle();
+    journal.transition(uuid, storing);
+    await journal.finish(uuid, executed, new Date());
+    t.equal((await reader.transitions(uuid))?.length, 1, elsewhere);
+  }
+});
+
+t.test('where the database refuses an outcome for good, the steps to it are stored all the same', async (t) => {
+  const { journal, reader } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  for (const each of [started, running, storing]) journal.transition(uuid, each);
+  await t.rejects(journal.finish(uuid, { ...executed, exitCode: 1e6 }, new Date(9)), { code: '22003' });
+  const failed = step('storing', 'store failed', 'failed', 10);
+  journal.transition(uuid, failed);
+  await journal.idle();
+  t.same((await reader.transitions(uuid))?.slice(1), [started, running, storing, failed]);
+  t.equal((await reader.get(uuid))?.status, 'EXECUTING');
+});
+
+t.test('no steps are left of commands that are deleted, whoever does it and when', async (t) => {
+  const { journal, rows, pool } = await journalFor(t);
+  const [first, second, third] = [await begin(journal), await begin(journal), await begin(journal)];
+  for (const { uuid } of [first, second, third]) {
+    journal.transition(uuid, started);
+    journal.transition(uuid, running);
+  }
+  await journal.idle();
+  t.equal((await rows(RUNS)).length, 3);
+  await journal.finish(first.uuid, executed, new Date());
+  await journal.remove(first.uuid);
+  t.equal((await rows(RUNS)).length, 2);
+  // A deletion does not see what is not committed yet.
+  const [{ pid }] = await rows('SELECT pg_backend_pid() AS pid');
+  let deletion: Promise<unknown> | undefined;
+  await pool.transaction(async (db) => {
+    await appendTransitions(db, OWNER, [{ uuid: third.uuid, first: 2, steps: [storing] }]);
+    deletion = rows('DELETE FROM commands');
+    const waiting = sql.unsafe`SELECT 1 FROM pg_locks WHERE pid = ${pid} AND NOT granted`;
+    await until('it waits', async () => (await db.anyFirst(waiting)).length > 0);
+  });
+  await deletion;
+  t.same(await rows(RUNS), []);
 });

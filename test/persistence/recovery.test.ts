@@ -53,6 +53,66 @@ t.test('what a server that is gone had running is lost, with its output, and its
   });
 });
 
+t.test('the path of what is lost goes on behind what was stored of it, and says so', async (t) => {
+  const { run, insert, rows, pool } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  await insert(2, 1234, 'EXECUTING');
+  await insert(3, 1234, 'QUEUED');
+  await rows(
+    `INSERT INTO command_transitions
+    SELECT id, 0, '[["start", "executing.starting", 1000], ["process.started", "executing.running", 2000]]'
+    FROM commands WHERE command_uuid = $1`,
+    [uuid(2)],
+  );
+  await run();
+  const reader = createReader(pool, new Changes());
+  const pathOf = async (n: number) => {
+    const [path, command] = [await reader.transitions(uuid(n)), await reader.get(uuid(n))];
+    return { steps: path?.map(({ from, event, to }) => [from, event, to]), times: path?.map(({ at }) => at), command };
+  };
+  const first = await pathOf(1);
+  t.same(first.steps, [
+    [null, 'admit', 'queued'],
+    ['queued', 'start', 'executing.starting'],
+    ['executing.starting', 'lost', 'failed'],
+  ]);
+  const { createdAt, startedAt, endedAt } = first.command ?? {};
+  t.same(first.times, [createdAt, startedAt, endedAt], 'its server had no time to store a step, but its row tells');
+  const second = await pathOf(2);
+  t.same(second.steps?.slice(2), [
+    ['executing.starting', 'process.started', 'executing.running'],
+    ['executing.running', 'lost', 'failed'],
+  ]);
+  t.equal(second.times?.[1], 1000);
+  t.same((await pathOf(3)).steps, [[null, 'admit', 'queued']]);
+});
+
+t.test('a server that is started again is told how many steps are stored', async (t) => {
+  const { insert, rows, claim, pool } = await setup(t);
+  for (const n of [1, 2]) await insert(n, claim.owner, 'EXECUTING');
+  await insert(3, claim.owner, 'QUEUED');
+  await rows(
+    `INSERT INTO command_transitions
+    SELECT id, 0, '[["start", "executing.starting", 1], ["process.started", "executing.running", 2]]'
+    FROM commands WHERE command_uuid = $1`,
+    [uuid(2)],
+  );
+  await rows(
+    `INSERT INTO command_transitions SELECT id, 2, '[["stop", "executing.terminating", 3]]'
+    FROM commands WHERE command_uuid = $1`,
+    [uuid(2)],
+  );
+  const living = new Map([[uuid(2), { stoppedBy: null, elapsedMs: 1 }]]);
+  const run = () => recover(pool, claim, { living, forget: () => {}, killLeftovers: async () => 0 });
+  for (const recovered of [await run(), await run()]) {
+    t.match(recovered.living, [{ uuid: uuid(2), steps: 3 }]);
+    t.match(recovered.queued, [
+      { uuid: uuid(1), steps: 1 },
+      { uuid: uuid(3), steps: 0 },
+    ]);
+  }
+});
+
 t.test('what waited there waits here, in its order', async (t) => {
   const { run, insert, rows, claim } = await setup(t);
   await insert(1, 1234, 'QUEUED');

@@ -8,6 +8,7 @@ import { optionsToJson } from '../../run-options.ts';
 import { commandGrams } from '../grams.ts';
 import { type Connection, none } from './connection.ts';
 import { inputColumns, inputsOf, selectInputs } from './requests.ts';
+import { type StepRow, stepsToJson } from './transitions.ts';
 
 const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
 
@@ -24,6 +25,8 @@ export interface Finish {
   endedAt: Date;
   /** All bytes it printed. */
   outputBytes: number;
+  /** What is not stored of its path; the last step, at least. */
+  path: StepRow;
 }
 
 /** An object as JSON; null when it says nothing. */
@@ -105,9 +108,9 @@ export async function beginCommands(
   return new Map(begun.map(({ command_uuid: uuid, script, ...row }) => [uuid, { script, ...inputsOf(row) }]));
 }
 
-/** Stores outcomes. A command that has one already keeps it. */
+/** Stores outcomes, each with the end of the path to it. A command that has one already keeps it. */
 export async function finishCommands(db: Connection, owner: number, finishes: readonly Finish[]): Promise<void> {
-  const rows = finishes.map(({ uuid, outcome, endedAt, outputBytes }) => [
+  const rows = finishes.map(({ uuid, outcome, endedAt, outputBytes, path }) => [
     uuid,
     outcome.status,
     outcome.reason,
@@ -117,17 +120,24 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     outcome.durationMs,
     endedAt.toISOString(),
     outputBytes,
+    path.first,
+    stepsToJson(path.steps),
   ]);
   await db.query(none`
-    UPDATE commands c
-    SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
-      duration_ms = f.duration_ms, ended_at = f.ended_at, output_bytes = f.output_bytes
-    FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'timestamptz', 'int8'])}
-      AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, ended_at, output_bytes)
-    WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')`);
+    WITH finished AS (
+      UPDATE commands c
+      SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
+        duration_ms = f.duration_ms, ended_at = f.ended_at, output_bytes = f.output_bytes
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'timestamptz', 'int8', 'int4', 'json'])}
+        AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, ended_at, output_bytes, first_step, steps)
+      WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
+      RETURNING c.id, f.first_step, f.steps
+    )
+    INSERT INTO command_transitions (command_id, first_step, steps)
+    SELECT id, first_step, steps FROM finished ON CONFLICT DO NOTHING`);
 }
 
-/** Deletes a command with its output. @returns whether it was there. */
+/** Deletes a command with its output and its steps. @returns whether it was there. */
 export async function deleteCommand(db: Connection, uuid: string): Promise<boolean> {
   const deleted = await db.anyFirst(uuidOnly`DELETE FROM commands WHERE command_uuid = ${uuid} RETURNING command_uuid`);
   return deleted.length > 0;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { RunOptions, StoredOutput } from '../../command.ts';
 import { type Connection, none, storedOptions } from './connection.ts';
 import { storedBytes } from './output.ts';
+import { appendLost, storedStepCount } from './transitions.ts';
 
 /** The numbers of the other servers that commands wait for or run under. */
 export async function otherOwners(db: Connection, owner: number): Promise<readonly number[]> {
@@ -16,13 +17,21 @@ export interface WaitingCommand {
   uuid: string;
   durable: boolean;
   options: RunOptions;
+  /** How many of its steps are stored. */
+  steps: number;
 }
 
-const waitingRow = z.object({ command_uuid: z.string(), durable: z.boolean(), options: storedOptions });
+const waitingRow = z.object({
+  command_uuid: z.string(),
+  durable: z.boolean(),
+  options: storedOptions,
+  steps: z.number(),
+});
 const waiting = (row: z.infer<typeof waitingRow>): WaitingCommand => ({
   uuid: row.command_uuid,
   durable: row.durable,
   options: row.options,
+  steps: row.steps,
 });
 
 /** A command that executes, as far as the database knows. */
@@ -38,7 +47,7 @@ export async function executingOf(db: Connection, owner: number): Promise<Execut
     output_tail: z.number(),
   });
   const rows = await db.any(sql.type(row)`
-    SELECT command_uuid, durable, options, ${storedBytes} AS stored_bytes, output_head, output_tail
+    SELECT command_uuid, durable, options, ${storedStepCount} AS steps, ${storedBytes} AS stored_bytes, output_head, output_tail
     FROM commands c WHERE owner = ${owner} AND status = 'EXECUTING' ORDER BY id`);
   return rows.map((row) => {
     const { stored_bytes: upTo, output_head: headBytes, output_tail: tailBytes } = row;
@@ -49,10 +58,13 @@ export async function executingOf(db: Connection, owner: number): Promise<Execut
 /** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
 export async function loseExecuting(db: Connection, owner: number): Promise<void> {
   await db.query(none`
-    UPDATE commands c
-    SET status = 'FAILED', reason = 'lost', error = 'the server ended while the command ran', ended_at = now(),
-      output_bytes = ${storedBytes}
-    WHERE owner = ${owner} AND status = 'EXECUTING'`);
+    WITH c AS (
+      UPDATE commands c
+      SET status = 'FAILED', reason = 'lost', error = 'the server ended while the command ran', ended_at = now(),
+        output_bytes = ${storedBytes}
+      WHERE owner = ${owner} AND status = 'EXECUTING'
+      RETURNING id, ended_at
+    ) ${appendLost}`);
 }
 
 /** Takes over the waiting commands of another owner. */
@@ -63,6 +75,7 @@ export async function adoptQueued(db: Connection, from: number, to: number): Pro
 /** The waiting commands of an owner, oldest first. */
 export async function queuedOf(db: Connection, owner: number): Promise<WaitingCommand[]> {
   const rows = await db.any(sql.type(waitingRow)`
-    SELECT command_uuid, durable, options FROM commands WHERE owner = ${owner} AND status = 'QUEUED' ORDER BY id`);
+    SELECT command_uuid, durable, options, 0 AS steps
+    FROM commands WHERE owner = ${owner} AND status = 'QUEUED' ORDER BY id`);
   return rows.map(waiting);
 }

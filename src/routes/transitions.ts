@@ -1,0 +1,54 @@
+/** /api/v1/commands/:uuid/transitions: the path that a command took through its statechart. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { CommandNotFound } from '../errors.ts';
+import type { CommandReader } from '../ports.ts';
+import { CommandParams, errors, notFound, uuidOf } from './schemas.ts';
+
+export interface TransitionRoutesOptions {
+  reader: CommandReader;
+}
+
+export const TransitionBody = z
+  .object({
+    from: z
+      .string()
+      .nullable()
+      .describe(
+        'The state it left, such as `executing.running`; null when its machine began, at first or under a later server',
+      )
+      .meta({ examples: ['queued'] }),
+    event: z
+      .string()
+      .describe('What made it, in the words of the statechart; `lost` when nobody was left to take a step')
+      .meta({ examples: ['start'] }),
+    to: z
+      .string()
+      .describe('The state it entered')
+      .meta({ examples: ['executing.starting'] }),
+    at: z.iso.datetime().describe('When'),
+  })
+  .meta({ id: 'Transition' });
+
+export const transitionRoutes: FastifyPluginAsyncZod<TransitionRoutesOptions> = async (app, { reader }) => {
+  app.get(
+    '/api/v1/commands/:uuid/transitions',
+    {
+      schema: {
+        operationId: 'getTransitions',
+        tags: ['commands'],
+        summary: 'See the steps that a command took',
+        description:
+          'The path through its statechart, oldest step first. A step shows about 100 ms after it was taken; once the ' +
+          'status is terminal, all of them do. After a restart of the server it goes on behind what was before.',
+        params: CommandParams,
+        response: { 200: z.array(TransitionBody).describe('Its steps'), ...errors(notFound) },
+      },
+    },
+    async ({ params }) => {
+      const transitions = await reader.transitions(uuidOf(params));
+      if (transitions === null) throw new CommandNotFound();
+      return transitions.map(({ at, ...transition }) => ({ ...transition, at: new Date(at).toISOString() }));
+    },
+  );
+};
