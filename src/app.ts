@@ -17,6 +17,7 @@ import { eventRoutes } from './routes/events.ts';
 import { listRoutes } from './routes/list.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
+import { rerunRoutes } from './routes/rerun.ts';
 import { transitionRoutes } from './routes/transitions.ts';
 
 /** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
@@ -55,6 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   await registerOpenApi(app);
   await app.register(commandRoutes, options);
+  await app.register(rerunRoutes, options);
   await app.register(listRoutes, options);
   await app.register(outputRoutes, options);
   await app.register(transitionRoutes, options);

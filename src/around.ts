@@ -4,6 +4,7 @@ import type { CommandOutput, Journal } from './ports.ts';
 export function aroundJournal(journal: Journal, given: Partial<Journal>): Journal {
   return {
     insert: (...args) => journal.insert(...args),
+    replay: (...args) => journal.replay(...args),
     begin: (...args) => journal.begin(...args),
     openOutput: (...args) => journal.openOutput(...args),
     transition: (...args) => journal.transition(...args),

@@ -112,6 +112,18 @@ export interface ShownInputs extends Omit<RunInputs, 'stdin'> {
   secretNames?: readonly string[] | undefined;
 }
 
+/**
+ * Most bytes of variables, secrets and arguments together. The kernel takes 2 MiB (ARG_MAX: a quarter of the usual limit
+ * of a stack), and what the script starts needs room for arguments of its own beside this environment.
+ */
+export const STRINGS_MAX_BYTES = 1024 * 1024;
+
+/** How many bytes they have, with what stands between them: `=` and NUL, and the place of each in the list. */
+export function stringsBytes({ env = {}, args = [] }: RunInputs, secretEnv: SecretEnv): number {
+  const strings = [...Object.entries(env).flat(), ...Object.entries(secretEnv).flat(), ...args];
+  return strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 8, 0);
+}
+
 /** Environment variables whose values nobody but the script may see: they are stored nowhere, and masked in its output. */
 export type SecretEnv = Readonly<Record<string, string>>;
 
@@ -134,10 +146,22 @@ export interface StoredRequest extends Omit<CommandRequest, 'secretEnv'> {
   secretNames: readonly string[];
 }
 
+/** What makes a request safe to repeat: it creates one command, however often it comes. */
+export interface Idempotency {
+  /** Given by the client: 1–255 printable ASCII characters. */
+  key: string;
+  /** SHA-256 of what is asked for; with another one the key is misused. */
+  fingerprint: Uint8Array;
+}
+
 /** A command as it is admitted. */
 export interface NewCommand extends StoredRequest {
   uuid: string;
   createdAt: Date;
+  /** The command that it repeats; null: none. */
+  rerunOf: string | null;
+  /** Undefined: its client has given no key. */
+  idempotency: Idempotency | undefined;
 }
 
 /** How the process of a command ended, as its runner saw it. */
@@ -184,6 +208,8 @@ export interface CommandRecord {
   /** Null in lists: it may be large. */
   inputs: ShownInputs | null;
   labels: Readonly<Record<string, string>>;
+  /** The command that it repeats, which may be deleted by now; null: none. */
+  rerunOf: string | null;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
   output: string;
   /** Whether `output` is only the beginning. */

@@ -38,6 +38,38 @@ export class CommandElsewhere extends DomainError {
   }
 }
 
+/** An `Idempotency-Key` came again with a request that is not the first one. */
+export class IdempotencyKeyReused extends DomainError {
+  readonly code = 'IDEMPOTENCY_KEY_REUSED';
+  readonly statusCode = 409;
+  constructor() {
+    super('this Idempotency-Key came with another request within the last 24 hours; take a new key for a new request');
+  }
+}
+
+/** A command is to be run again, and its secrets do not come with the request. */
+export class SecretsMismatch extends DomainError {
+  readonly code = 'SECRETS_MISMATCH';
+  readonly statusCode = 400;
+  /** @param missing which of its secrets are not given. @param unknown which of those given it does not have. */
+  constructor(missing: readonly string[], unknown: readonly string[]) {
+    super(
+      missing.length > 0
+        ? `secret_env must give ${missing.join(', ')} again: the values of its secrets are stored nowhere`
+        : `secret_env must not give ${unknown.join(', ')}: the command has no such secret`,
+    );
+  }
+}
+
+/** Variables, secrets and arguments are too much together. */
+export class StringsTooLarge extends DomainError {
+  readonly code = 'INVALID_REQUEST';
+  readonly statusCode = 400;
+  constructor(maxBytes: number) {
+    super(`env, secret_env and args together must be at most ${maxBytes} bytes long, 8 more counted for each text`);
+  }
+}
+
 /** No byte of the output lies in the range that the client asks for. */
 export class RangeNotSatisfiable extends DomainError {
   readonly code = 'RANGE_NOT_SATISFIABLE';

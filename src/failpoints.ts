@@ -62,9 +62,10 @@ export function armFailpoint(env: Record<string, string | undefined>, dataDir: s
 /** Wraps the journal's failpoints around it. */
 export function journalWithFailpoints(journal: Journal, passes: Passes): Journal {
   return aroundJournal(journal, {
-    async insert(command) {
-      await journal.insert(command);
-      passes('after-insert');
+    async insert(...args) {
+      const isStored = await journal.insert(...args);
+      if (isStored) passes('after-insert');
+      return isStored;
     },
     async begin(uuid, startedAt) {
       const begun = await journal.begin(uuid, startedAt);

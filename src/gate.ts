@@ -17,6 +17,9 @@ export class Gate implements Behind {
   async submit(...args: Parameters<Behind['submit']>) {
     return opened(this.#commander).submit(...args);
   }
+  async rerun(...args: Parameters<Behind['rerun']>) {
+    return opened(this.#commander).rerun(...args);
+  }
   async stop(...args: Parameters<Behind['stop']>) {
     return opened(this.#commander).stop(...args);
   }

@@ -35,16 +35,24 @@ export function registerRequestLog(app: FastifyInstance, metrics: Metrics): void
     const route = routeOptions.url ?? 'none';
     metrics.request(method, route, status, elapsedTime);
     const uuid = uuidOf(request, reply.getHeader('location'));
-    const line = { method, route, ...(uuid !== undefined && { uuid }), status, ms: Math.round(elapsedTime) };
+    const replayed = reply.hasHeader('idempotency-replayed') && { replayed: true };
+    const line = {
+      method,
+      route,
+      ...(uuid !== undefined && { uuid }),
+      status,
+      ms: Math.round(elapsedTime),
+      ...replayed,
+    };
     log[method === 'GET' || method === 'HEAD' ? 'debug' : 'info'](line, 'answered');
     done();
   });
 }
 
-/** The command that a request is about: the one in its path, or the one that was created. */
+/** The command that a request is about: the one that was created, or the one in its path. */
 function uuidOf({ params }: FastifyRequest, location: unknown): string | undefined {
   const { uuid } = (params ?? {}) as { uuid?: string };
-  return uuid ?? /\/commands\/([0-9a-f-]{36})$/.exec(`${location}`)?.[1];
+  return /\/commands\/([0-9a-f-]{36})$/.exec(`${location}`)?.[1] ?? uuid;
 }
 
 /** Logs the outcome of each command. */

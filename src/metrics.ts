@@ -75,10 +75,17 @@ export class PrometheusMetrics implements Metrics {
     /** When those that wait were created; those that an earlier server has left are not among them. */
     const waiting = new Map<string, Date>();
     return aroundJournal(journal, {
-      insert: async (command) => {
-        await journal.insert(command);
-        this.#created.inc({ durable: `${command.durable}` });
-        waiting.set(command.uuid, command.createdAt);
+      insert: async (command, onKept) => {
+        const count = () => {
+          this.#created.inc({ durable: `${command.durable}` });
+          waiting.set(command.uuid, command.createdAt);
+        };
+        const isStored = await journal.insert(command, () => {
+          count();
+          onKept?.();
+        });
+        if (isStored) count();
+        return isStored;
       },
       begin: (uuid, startedAt) => {
         const createdAt = waiting.get(uuid);

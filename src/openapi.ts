@@ -40,6 +40,7 @@ const transformObject: SwaggerTransformObject = (document) => {
   const { paths, components, ...rest } = addSchemas(document) as OpenApi;
   const schemas: Record<string, object | undefined> = {};
   const renamed = JSON.stringify(paths, (key, value) => {
+    if (key === 'requestBody') return requestBodyOf(value);
     const name = key === '$ref' ? REFERENCE.exec(value)?.[1] : undefined;
     if (name === undefined) return value;
     schemas[name] = components.schemas[value.slice(SCHEMAS.length)];
@@ -47,6 +48,18 @@ const transformObject: SwaggerTransformObject = (document) => {
   });
   return { ...rest, paths: JSON.parse(renamed), components: { schemas } } as OpenApi;
 };
+
+interface RequestBody {
+  required: boolean;
+  content: { 'application/json': { schema: { anyOf?: { type?: string }[] } } };
+}
+
+/** A body that may be null for us may be left out by clients; the library knows only required ones. */
+function requestBodyOf(body: RequestBody): object {
+  const [schema, nothing] = body.content['application/json'].schema.anyOf ?? [];
+  if (nothing?.type !== 'null') return body;
+  return { ...body, required: false, content: { 'application/json': { schema } } };
+}
 
 const options: SwaggerOptions = {
   openapi: {

@@ -3,6 +3,7 @@ import type {
   CommandRecord,
   CommandRequest,
   CommandSummary,
+  Idempotency,
   NewCommand,
   Outcome,
   ProcessEnd,
@@ -109,8 +110,18 @@ export type Begun = Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'>;
  * has committed.
  */
 export interface Journal {
-  /** Stores a new command as `QUEUED`. @throws StorageUnavailable when it was not committed in time, and never will be. */
-  insert(command: NewCommand): Promise<void>;
+  /**
+   * Stores a new command as `QUEUED`, and with it its key. @returns whether it is: not where another command has the key.
+   * @throws StorageUnavailable when it was not committed in time, and never will be.
+   * @param onKept called where it was committed all the same, and a repeat of its request has been told of it meanwhile:
+   * so it stays, and is to be run.
+   */
+  insert(command: NewCommand, onKept?: () => void): Promise<boolean>;
+  /**
+   * Which command has the key of a request. @returns its uuid, from now on a promise that it stays until a client deletes
+   * it; null when there is none. @throws IdempotencyKeyReused when it was created by another request.
+   */
+  replay(idempotency: Idempotency): Promise<string | null>;
   /** Marks a command `EXECUTING`. @returns what to run, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<Begun | null>;
   /** Opens the output of a command; `stored` of it was written by a server before this one. */
@@ -250,13 +261,27 @@ export interface CommandReader {
   events(from: string | undefined, signal: AbortSignal): AsyncGenerator<CommandEvents>;
 }
 
+/** What a request for a command has come to. */
+export interface Submission {
+  uuid: string;
+  /** Whether an earlier request with the same key has created it. */
+  isReplay: boolean;
+}
+
 /** What clients may do with commands. */
 export interface Commander {
   /**
-   * Stores a command and lets it run as soon as a slot is free. @returns its uuid, once it is committed.
-   * @throws TimeoutTooLong, OptionUnsupported, FolderRefused, Draining, QueueFull, StorageUnavailable
+   * Stores a command and lets it run as soon as a slot is free; answers once it is committed. A repeat of an earlier
+   * request is never refused but for its key.
+   * @throws TimeoutTooLong, OptionUnsupported, FolderRefused, Draining, QueueFull, StorageUnavailable,
+   * IdempotencyKeyReused
    */
-  submit(request: CommandRequest): Promise<string>;
+  submit(request: CommandRequest, idempotency?: Idempotency): Promise<Submission>;
+  /**
+   * The same for a new command with all that an earlier one was given. What is stored nowhere comes with the request.
+   * @throws as `submit`; CommandNotFound, SecretsMismatch, StringsTooLarge
+   */
+  rerun(uuid: string, secretEnv: SecretEnv, idempotency?: Idempotency): Promise<Submission>;
   /**
    * Stops a command; resolves once its whole process tree is dead and `STOPPED` is stored.
    * @throws CommandNotFound, CommandEnded, CommandElsewhere

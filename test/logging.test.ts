@@ -27,6 +27,9 @@ async function loggedApp(t: Test, level: string) {
   app.post('/api/v1/commands', async (_, reply) =>
     reply.code(201).header('location', `/api/v1/commands/${uuid}`).send(),
   );
+  app.post('/api/v1/commands/:uuid/rerun', async (_, reply) =>
+    reply.code(201).header('location', `/api/v1/commands/${uuid}`).header('idempotency-replayed', 'true').send(),
+  );
   app.get('/api/v1/commands/:uuid', async () => ({}));
   t.teardown(() => app.close());
   return { app, lines, counted };
@@ -45,6 +48,16 @@ t.test('a request that changes something is logged with its id and its command',
     ['POST', '/api/v1/commands', 201],
     ['GET', '/api/v1/commands/:uuid', 200],
     ['GET', 'none', 404],
+  ]);
+});
+
+t.test('a rerun is logged with the command that it has created, and a replay as what it is', async (t) => {
+  const { app, lines } = await loggedApp(t, 'info');
+  await app.inject({ method: 'POST', url: '/api/v1/commands' });
+  await app.inject({ method: 'POST', url: '/api/v1/commands/00000000-0000-4000-8000-000000000002/rerun' });
+  t.match(lines, [
+    { route: '/api/v1/commands', uuid, replayed: undefined },
+    { route: '/api/v1/commands/:uuid/rerun', uuid, replayed: true },
   ]);
 });
 

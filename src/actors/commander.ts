@@ -1,7 +1,15 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
-import type { RunOptions, SecretEnv, TerminalStatus } from '../command.ts';
+import {
+  type CommandRequest,
+  type Idempotency,
+  type RunOptions,
+  type SecretEnv,
+  STRINGS_MAX_BYTES,
+  stringsBytes,
+  type TerminalStatus,
+} from '../command.ts';
 import { within } from '../deadline.ts';
 import {
   CommandElsewhere,
@@ -11,10 +19,12 @@ import {
   FolderRefused,
   OptionUnsupported,
   QueueFull,
+  SecretsMismatch,
   StopNotStored,
+  StringsTooLarge,
   TimeoutTooLong,
 } from '../errors.ts';
-import type { Commander, CommandReader, Journal, Load, ProcessRunner } from '../ports.ts';
+import type { Commander, CommandReader, Journal, Load, ProcessRunner, Submission } from '../ports.ts';
 import { admission } from '../transitions.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
@@ -26,7 +36,7 @@ const STORE_MS = 5000;
 
 export interface CommanderOptions extends Limits {
   journal: Journal;
-  reader: Pick<CommandReader, 'statusOf'>;
+  reader: Pick<CommandReader, 'statusOf' | 'requestOf'>;
   runner: ProcessRunner;
   maxParallel: number;
   maxQueued: number;
@@ -91,7 +101,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   const { commands, waiting, executing, maxParallel } = supervisor.getSnapshot().context;
 
   /** Commands that are being stored and have no actor yet. */
-  const submissions = new Map<string, Promise<void>>();
+  const submissions = new Map<string, Promise<unknown>>();
   const results = new WeakMap<CommandActor, Promise<CommandResult>>();
 
   /**
@@ -128,37 +138,73 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     return status;
   }
 
+  /** Stores a command and admits it. @returns its uuid; null when another command has its key. */
+  async function store(
+    { secretEnv, ...request }: CommandRequest,
+    rerunOf: string | null,
+    idempotency: Idempotency | undefined,
+  ): Promise<string | null> {
+    const { durable, options: runOptions, inputs } = request;
+    const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
+    if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
+    for (const [name, why] of Object.entries(options.runner.unsupported)) {
+      if (runOptions[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
+    }
+    const why = inputs.cwd === undefined ? null : await options.runner.refuseFolder(inputs.cwd);
+    if (why !== null) throw new FolderRefused(why);
+    if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
+    const free = maxParallel - executing.size;
+    if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
+    const uuid = randomUUID();
+    const secretNames = Object.keys(secretEnv);
+    const admit = () => {
+      if (secretNames.length > 0) secrets.set(uuid, secretEnv);
+      supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
+    };
+    const command = { ...request, secretNames, uuid, createdAt: new Date(), rerunOf, idempotency };
+    const admitted = journal.insert(command, admit).then((isStored) => {
+      if (isStored) admit();
+      return isStored;
+    });
+    submissions.set(
+      uuid,
+      admitted.catch(() => {}),
+    );
+    try {
+      return (await admitted) ? uuid : null;
+    } finally {
+      submissions.delete(uuid);
+    }
+  }
+
+  /** What is to be run when a command is run again. */
+  async function requestAgain(uuid: string, secretEnv: SecretEnv): Promise<CommandRequest> {
+    const stored = await reader.requestOf(uuid);
+    if (stored === null) throw new CommandNotFound();
+    const { secretNames, ...request } = stored;
+    const missing = secretNames.filter((name) => !Object.hasOwn(secretEnv, name));
+    const unknown = Object.keys(secretEnv).filter((name) => !secretNames.includes(name));
+    if (missing.length + unknown.length > 0) throw new SecretsMismatch(missing, unknown);
+    if (stringsBytes(request.inputs, secretEnv) > STRINGS_MAX_BYTES) throw new StringsTooLarge(STRINGS_MAX_BYTES);
+    return { ...request, secretEnv };
+  }
+
+  /** Creates a command, unless an earlier request with this key has, at whichever server. */
+  async function once(idempotency: Idempotency | undefined, create: () => Promise<string | null>): Promise<Submission> {
+    for (;;) {
+      const earlier = idempotency === undefined ? null : await journal.replay(idempotency);
+      if (earlier !== null) return { uuid: earlier, isReplay: true };
+      const uuid = await create();
+      if (uuid !== null) return { uuid, isReplay: false };
+      // Another request with this key was quicker; should nothing have come of that, it is our turn again.
+    }
+  }
+
   return {
-    async submit({ secretEnv, ...request }) {
-      const { durable, options: runOptions, inputs } = request;
-      const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
-      if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
-      for (const [name, why] of Object.entries(options.runner.unsupported)) {
-        if (runOptions[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
-      }
-      const why = inputs.cwd === undefined ? null : await options.runner.refuseFolder(inputs.cwd);
-      if (why !== null) throw new FolderRefused(why);
-      if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
-      const free = maxParallel - executing.size;
-      if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
-      const uuid = randomUUID();
-      const secretNames = Object.keys(secretEnv);
-      const stored = journal.insert({ ...request, secretNames, uuid, createdAt: new Date() });
-      const admitted = stored.then(() => {
-        if (secretNames.length > 0) secrets.set(uuid, secretEnv);
-        supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
-      });
-      submissions.set(
-        uuid,
-        admitted.catch(() => {}),
-      );
-      try {
-        await admitted;
-      } finally {
-        submissions.delete(uuid);
-      }
-      return uuid;
-    },
+    submit: (request, idempotency) => once(idempotency, () => store(request, null, idempotency)),
+
+    rerun: (original, secretEnv, idempotency) =>
+      once(idempotency, async () => store(await requestAgain(original, secretEnv), original, idempotency)),
 
     async stop(uuid) {
       const status = await stopAndLook(uuid);

@@ -1,16 +1,15 @@
-/** Running a command and following it, as if its script ran right here. */
+/** Following a command, as if its script ran right here. */
 import { isUtf8 } from 'node:buffer';
-import type { CommandEvent, NewCommand, Outcome, Shellvisor } from '../client/index.ts';
+import type { CommandEvent, Outcome, Shellvisor } from '../client/index.ts';
 import { exitCodeOf, FAILURE, INTERRUPTED, STOPPED } from './exit-codes.ts';
 import { outcomeInWords } from './show.ts';
 import { type Progress, ProgressBar, ReaderGone, write } from './terminal.ts';
 
 /**
- * Runs a command, shows its output as it comes, and stops it at SIGINT or SIGTERM; a second one leaves at once.
+ * Shows the output of a command of ours as it comes, and stops it at SIGINT or SIGTERM; a second one leaves at once.
  * @returns the exit code of the script, or what stands for it.
  */
-export async function runAndFollow(client: Shellvisor, command: NewCommand, json: boolean): Promise<number> {
-  const { uuid } = await client.create(command, { durable: true });
+export async function followOurs(client: Shellvisor, uuid: string, json: boolean): Promise<number> {
   if (json) await write(process.stdout, `${JSON.stringify({ type: 'created', uuid })}\n`);
   let isInterrupted = false;
   const stop = () => {
@@ -34,7 +33,7 @@ export async function runAndFollow(client: Shellvisor, command: NewCommand, json
   }
 }
 
-/** Shows the output of a command from its beginning, until it ends. @returns as `runAndFollow`. */
+/** Shows the output of a command from its beginning, until it ends. @returns as `followOurs`. */
 export async function followToEnd(client: Shellvisor, uuid: string): Promise<number> {
   return codeOf(await showEvents(client.follow(uuid)));
 }

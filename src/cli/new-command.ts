@@ -15,7 +15,6 @@ export interface RunOptions {
   timeout?: number;
   nice?: number;
   keepBackground?: true;
-  detach?: true;
 }
 
 /** @throws WrongUsage when there is no script, or a file can't be read. */

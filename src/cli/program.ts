@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command as Program } from 'commander';
 import { Shellvisor } from '../client/index.ts';
 import { FAILURE, USAGE } from './exit-codes.ts';
-import { followAsJson, followToEnd, runAndFollow } from './follow.ts';
+import { followAsJson, followOurs, followToEnd } from './follow.ts';
 import { newCommand, type RunOptions } from './new-command.ts';
 import { serve } from './serve.ts';
 import { inWords, steps, table } from './show.ts';
@@ -22,10 +22,23 @@ Environment:
   SHELLVISOR_URL    the server; http://localhost:8080 unless set
   SHELLVISOR_TOKEN  the token, where the server wants one`;
 
+const IDEMPOTENCY_KEY = 'if an earlier call with this key has started it already, show that one';
+const DETACH = 'print its uuid, and leave it alone';
+
 interface CommonOptions {
   server: string | undefined;
   token: string | undefined;
   json: boolean | undefined;
+}
+
+/** Of commands that start a command. */
+interface StartOptions extends CommonOptions {
+  detach: true | undefined;
+  idempotencyKey: string | undefined;
+}
+
+interface RerunOptions extends StartOptions {
+  secretEnv: Record<string, string> | undefined;
 }
 
 interface ListOptions extends CommonOptions {
@@ -58,6 +71,12 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
       .option('-t, --token <token>', 'the token; SHELLVISOR_TOKEN keeps it out of the list of processes')
       .option('--json', 'print what the server answers, as JSON');
 
+  /** Ends a command that has started one on the server. */
+  const started = async (client: Shellvisor, created: { uuid: string }, options: StartOptions) => {
+    if (options.detach) await print(options, created, () => `${created.uuid}\n`);
+    else process.exitCode = await followOurs(client, created.uuid, options.json === true);
+  };
+
   talking('run', 'run a script, and show its output as it comes')
     .argument('[script]', 'the script itself; - or nothing for stdin')
     .argument('[args...]', "the script's $1, $2 …")
@@ -71,16 +90,27 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     .option('--timeout <span>', 'end it after so long: 500ms, 30s, 5m, 2h, 1d', span)
     .option('--nice <n>', 'how much it lets others go first, 0 to 19', wholeNumber)
     .option('--keep-background', 'let what it leaves in the background live on')
-    .option('--detach', 'print its uuid, and leave it alone')
+    .option('--idempotency-key <key>', IDEMPOTENCY_KEY)
+    .option('--detach', DETACH)
     .passThroughOptions()
     .addHelpText('after', EXIT_CODES)
-    .action(async (script: string | undefined, args: string[], options: RunOptions & CommonOptions) => {
+    .action(async (script: string | undefined, args: string[], options: RunOptions & StartOptions) => {
       const client = clientOf(options);
-      const command = newCommand(script, args, options);
-      if (options.detach) {
-        const created = await client.create(command, { durable: true });
-        await print(options, created, () => `${created.uuid}\n`);
-      } else process.exitCode = await runAndFollow(client, command, options.json === true);
+      const { idempotencyKey } = options;
+      const created = await client.create(newCommand(script, args, options), { durable: true, idempotencyKey });
+      await started(client, created, options);
+    });
+
+  talking('rerun', 'run a command again with all that it was given, and show its output')
+    .argument('<uuid>')
+    .option('--secret-env <KEY[=VALUE]>', 'a secret that it had; KEY alone takes our own', secret(environment))
+    .option('--idempotency-key <key>', IDEMPOTENCY_KEY)
+    .option('--detach', DETACH)
+    .addHelpText('after', EXIT_CODES)
+    .action(async (uuid: string, options: RerunOptions) => {
+      const client = clientOf(options);
+      const { secretEnv, idempotencyKey } = options;
+      await started(client, await client.rerun(uuid, { secretEnv, idempotencyKey }), options);
     });
 
   talking('ls', 'list commands, newest first')

@@ -80,7 +80,7 @@ export function steps(transitions: readonly Transition[]): string {
 
 /** One command with all that is known of it, its output at the end. */
 export function inWords(shown: Command): string {
-  const { durable, description, labels, options, inputs } = shown;
+  const { durable, description, labels, options, inputs, rerun_of } = shown;
   const facts: [string, string | null][] = [
     ['uuid', shown.command_uuid],
     ['description', printable(description) || null],
@@ -94,6 +94,7 @@ export function inWords(shown: Command): string {
     ],
     ['options', jsonOf(options)],
     ['inputs', jsonOf(inputs ?? {})],
+    ['rerun of', rerun_of],
     ['created', shown.created_at],
     ['started', shown.started_at],
     ['ended', shown.ended_at],

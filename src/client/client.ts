@@ -16,11 +16,19 @@ export interface ShellvisorOptions {
   token?: string | undefined;
 }
 
-export interface CreateOptions {
+export interface RepeatOptions {
+  /** The same key and request again, within 24 hours, give the first answer again, and run nothing. */
+  idempotencyKey?: string | undefined;
+}
+
+export interface CreateOptions extends RepeatOptions {
   /** Whether its output shows while it runs. */
   durable?: boolean;
-  /** The same key and command again give the first answer again, and run nothing. */
-  idempotencyKey?: string;
+}
+
+export interface RerunOptions extends RepeatOptions {
+  /** The secrets that the command had: they are stored nowhere. */
+  secretEnv?: Record<string, string> | undefined;
 }
 
 /** Which commands are listed: the parameters of `GET /api/v1/commands`, such as `status` and `limit`. */
@@ -47,14 +55,13 @@ export class Shellvisor {
   }
 
   /** Stores a command, which runs as soon as a slot is free. */
-  async create(
-    command: NewCommand,
-    { durable = false, idempotencyKey }: CreateOptions = {},
-  ): Promise<{ uuid: string }> {
-    const headers: Record<string, string> = { 'content-type': 'application/json' };
-    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
-    const path = durable ? '/api/v1/durables/commands' : '/api/v1/commands';
-    return this.#json(path, { method: 'POST', headers, body: JSON.stringify(command) });
+  create(command: NewCommand, { durable = false, ...options }: CreateOptions = {}): Promise<{ uuid: string }> {
+    return this.#post(durable ? '/api/v1/durables/commands' : '/api/v1/commands', command, options);
+  }
+
+  /** Stores a new command with all that this one was given. */
+  rerun(uuid: string, { secretEnv, ...options }: RerunOptions = {}): Promise<{ uuid: string }> {
+    return this.#post(`${pathOf(uuid)}/rerun`, { secret_env: secretEnv }, options);
   }
 
   /** Looks at a command. @param wait how long to wait for its end, in seconds. */
@@ -90,6 +97,12 @@ export class Shellvisor {
   /** Deletes a command with its output, stopping it first when it runs. */
   async remove(uuid: string): Promise<void> {
     await this.#fetch(pathOf(uuid), { method: 'DELETE' });
+  }
+
+  #post(path: string, body: object, { idempotencyKey }: RepeatOptions): Promise<{ uuid: string }> {
+    const headers: Record<string, string> = { 'content-type': 'application/json' };
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
+    return this.#json(path, { method: 'POST', headers, body: JSON.stringify(body) });
   }
 
   async #json<Answer>(path: string, init?: RequestInit): Promise<Answer> {

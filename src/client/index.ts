@@ -3,6 +3,7 @@ export {
   type CreateOptions,
   type FollowOptions,
   type ListQuery,
+  type RerunOptions,
   Shellvisor,
   type ShellvisorOptions,
 } from './client.ts';

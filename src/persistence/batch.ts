@@ -3,7 +3,14 @@ import type { DatabasePool } from 'slonik';
 import type { NewCommand, OutputLimit } from '../command.ts';
 import type { Begun } from '../ports.ts';
 import type { OutputBuffer } from './output-buffer.ts';
-import { type Begin, beginCommands, type Finish, finishCommands, insertCommands } from './sql/commands.ts';
+import {
+  type Begin,
+  beginCommands,
+  type Finish,
+  finishCommands,
+  type Inserted,
+  insertCommands,
+} from './sql/commands.ts';
 import type { Connection } from './sql/connection.ts';
 import { appendOutput, type Cut, cutOutput, dropOutput, type OutputRow } from './sql/output.ts';
 import { appendTransitions, type StepRow } from './sql/transitions.ts';
@@ -15,11 +22,13 @@ export interface Entry<Item, Result> {
   reject: (error: unknown) => void;
 }
 
-export interface InsertEntry extends Entry<NewCommand, void> {
+export interface InsertEntry extends Entry<NewCommand, boolean> {
   /** When its client gives up, by `steadyNow`. */
   deadline: number;
-  /** Its client was told that nothing was stored; should it be committed all the same, it is deleted. */
+  /** Its client was told that nothing was stored; should it be committed all the same, it is withdrawn. */
   abandoned: boolean;
+  /** Called when it can't be, since a repeat of its request has been told of it. */
+  onKept: (() => void) | undefined;
 }
 
 /** How much it printed, and what is left of its path, is known once all of that is written. */
@@ -45,8 +54,7 @@ export interface Batch {
 export interface Committed {
   /** What is to be run of the commands that were begun. */
   begun: Map<string, Begun>;
-  /** Which of the new commands are stored. */
-  stored: ReadonlySet<string>;
+  inserted: Inserted;
 }
 
 /** Where batches go. */
@@ -65,13 +73,13 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
   const { pool, owner, outputLimit, clockOffsetMs } = target;
   const { inserts, begins, transitions, output, cuts, lastCuts, finishes } = batch;
   let begun = new Map<string, Begun>();
-  let stored: ReadonlySet<string> = new Set();
+  let inserted: Inserted = { stored: new Set(), taken: new Set() };
   const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
   const steps: ((db: Connection) => Promise<void>)[] = [];
   if (inserts.length > 0)
     steps.push(async (db) => {
       const byDatabase = inserts.map(({ item, deadline }) => ({ command: item, deadline: deadline + clockOffsetMs }));
-      stored = await insertCommands(db, owner, byDatabase);
+      inserted = await insertCommands(db, owner, byDatabase);
     });
   if (begins.length > 0)
     steps.push(async (db) => {
@@ -88,7 +96,7 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
     await pool.transaction(async (db) => {
       for (const step of steps) await step(db);
     });
-  return { begun, stored };
+  return { begun, inserted };
 }
 
 export function entriesIn({ inserts, begins, transitions, output, finishes }: Batch): number {

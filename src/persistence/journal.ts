@@ -13,9 +13,9 @@
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { NewCommand, Outcome, StoredOutput, Transition } from '../command.ts';
+import type { Idempotency, NewCommand, Outcome, StoredOutput, Transition } from '../command.ts';
 import { within } from '../deadline.ts';
-import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
+import { DeletionInDoubt, IdempotencyKeyReused, StorageUnavailable } from '../errors.ts';
 import type { Begun, CommandOutput, Journal } from '../ports.ts';
 import { lastStep } from '../transitions.ts';
 import {
@@ -32,8 +32,10 @@ import {
 import { type Changes, EVERY_COMMAND } from './changes.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
+import { type InTime, inTime, READ_MS } from './reads.ts';
 import { clockOffset, steadyNow } from './sql/clock.ts';
 import { deleteCommand } from './sql/commands.ts';
+import { findHolder, withdrawCommand } from './sql/idempotency-keys.ts';
 import type { Cut, OutputRow } from './sql/output.ts';
 import type { WaitingCommand } from './sql/owners.ts';
 import { TransitionBuffer } from './transition-buffer.ts';
@@ -65,6 +67,8 @@ export interface CommittedBatch {
 export interface JournalOptions extends BatchTarget {
   /** How long its statements may take; the journal makes it grow. */
   patience: Patience;
+  /** For what is looked up, which waits for no batch. */
+  readPool: DatabasePool;
   deletePool: DatabasePool;
   /** Told of the commands of which a status or output was committed. */
   changes: Changes;
@@ -78,6 +82,7 @@ export interface JournalOptions extends BatchTarget {
 
 export class BatchJournal implements Journal, OutputObserver {
   readonly #options: JournalOptions;
+  readonly #read: InTime;
   #target: BatchTarget;
   readonly #inserts = new Set<InsertEntry>();
   #begins: Batch['begins'] = [];
@@ -93,7 +98,7 @@ export class BatchJournal implements Journal, OutputObserver {
   #batchSince: number | undefined;
   /** Whether the batch under way has failed and is tried again. */
   #stuck = false;
-  /** How many abandoned commands are being deleted. */
+  /** How many abandoned commands are being withdrawn. */
   #abandoned = 0;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
@@ -101,13 +106,14 @@ export class BatchJournal implements Journal, OutputObserver {
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#read = inTime(options.readPool);
     this.#target = options;
   }
 
-  insert(command: NewCommand): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  insert(command: NewCommand, onKept?: () => void): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const deadline = steadyNow() + INSERT_DEADLINE_MS;
-    const entry: InsertEntry = { item: command, deadline, abandoned: false, resolve, reject };
+    const entry: InsertEntry = { item: command, deadline, abandoned: false, resolve, reject, onKept };
     this.#inserts.add(entry);
     this.#flushNow();
     return within(INSERT_DEADLINE_MS, promise, () => {
@@ -115,6 +121,13 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#inserts.delete(entry);
       return new StorageUnavailable();
     });
+  }
+
+  async replay(idempotency: Idempotency): Promise<string | null> {
+    const deadline = steadyNow() + READ_MS + this.#target.clockOffsetMs;
+    const holder = await this.#read((db) => findHolder(db, idempotency, deadline));
+    if (holder?.isSame === false) throw new IdempotencyKeyReused();
+    return holder?.uuid ?? null;
   }
 
   begin(uuid: string, startedAt: Date): Promise<Begun | null> {
@@ -353,14 +366,15 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#options.onRefused(error, uuid);
   }
 
-  async #answer(batch: Batch, { begun, stored }: Committed): Promise<void> {
+  async #answer(batch: Batch, { begun, inserted }: Committed): Promise<void> {
     const refused: InsertEntry[] = [];
     for (const entry of batch.inserts) {
       const { uuid } = entry.item;
-      if (!stored.has(uuid)) refused.push(entry);
+      if (inserted.taken.has(uuid)) entry.resolve(false);
+      else if (!inserted.stored.has(uuid)) refused.push(entry);
       // Committed just in time, but nobody heard of it in time.
-      else if (entry.abandoned) void this.#removeAbandoned(uuid);
-      else entry.resolve();
+      else if (entry.abandoned) void this.#withdraw(entry);
+      else entry.resolve(true);
     }
     for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
@@ -390,14 +404,15 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   /** Deletes, however long it takes, a command that its client was told is not stored: the next server would run it. */
-  async #removeAbandoned(uuid: string): Promise<void> {
+  async #withdraw({ item: { uuid, idempotency }, onKept }: InsertEntry): Promise<void> {
     this.#abandoned++;
     try {
       const { deletePool } = this.#options;
-      await pRetry(() => deleteCommand(deletePool, uuid), {
+      const stays = await pRetry(() => withdrawCommand(deletePool, uuid, idempotency?.key ?? null), {
         ...RETRY,
         shouldRetry: ({ error }) => isTransient(error),
       });
+      if (stays) onKept?.();
     } catch (error) {
       this.#options.onRefused(error, uuid);
     }

@@ -8,8 +8,8 @@ import type { Changes } from './changes.ts';
 import { EventFeed } from './event-feed.ts';
 import { gathered } from './gathered.ts';
 import { isUnavailable } from './pool.ts';
+import { inTime, READ_MS } from './reads.ts';
 import { shared } from './shared.ts';
-import type { Connection } from './sql/connection.ts';
 import { selectEvents } from './sql/events.ts';
 import { selectOutput } from './sql/output.ts';
 import { countCommands, selectCommand, selectCommands, selectCommandsOf, selectStatus } from './sql/records.ts';
@@ -17,9 +17,6 @@ import { selectRequest } from './sql/requests.ts';
 import { GramStatistics } from './sql/search.ts';
 import { selectSummary } from './sql/summary.ts';
 import { selectTransitions } from './sql/transitions.ts';
-
-/** How long a client waits for a read, in ms, all waiting for a connection included. */
-export const READ_MS = 5000;
 
 /** How much output a single command shows, in bytes. JSON makes up to six of one, and all of it is built in memory. */
 const OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -32,15 +29,7 @@ const PAGE_BYTES = 8 * 1024 * 1024;
 
 /** Each read throws StorageUnavailable when it takes longer than `READ_MS`. */
 export function createReader(pool: DatabasePool, changes: Changes): CommandReader {
-  function read<T>(run: (db: Connection) => Promise<T>): Promise<T> {
-    let late = false;
-    // One whose client is gone by the time it gets its connection would only keep the others waiting.
-    const result = pool.connect(async (db) => (late ? (undefined as never) : run(db)));
-    return within(READ_MS, result, () => {
-      late = true;
-      return new StorageUnavailable();
-    });
-  }
+  const read = inTime(pool);
   const statistics = new GramStatistics();
   const small = gathered(async (uuids) => {
     const found = await read((db) => selectCommandsOf(db, uuids, SMALL_BYTES));

@@ -5,14 +5,15 @@ import type { CommandReader, ProcessRunner } from '../ports.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
-import { trimRegularly } from './event-trim.ts';
 import { journalName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
 import { migrate } from './migrate.ts';
 import { mayPass, openPool, Patience, type PoolOptions, reasonOf } from './pool.ts';
-import { createReader, READ_MS } from './reader.ts';
+import { createReader } from './reader.ts';
+import { READ_MS } from './reads.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { clockOffset } from './sql/clock.ts';
+import { trimRegularly } from './trimming.ts';
 
 /** How long a statement of a batch may take, in ms: the first time, and at most after time-outs. */
 const BATCH_MS = [15_000, 600_000] as const;
@@ -111,6 +112,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const journal = new BatchJournal({
     pool: journalPool,
     patience,
+    readPool: pool,
     deletePool,
     clockOffsetMs: await clockOffset(journalPool),
     owner: claim.owner,

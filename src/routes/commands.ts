@@ -1,14 +1,15 @@
 /** /api/v1/commands and /api/v1/durables/commands */
-import type { FastifyReply } from 'fastify';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
 import { optionFields, optionsFromJson } from '../run-options.ts';
+import { CreatedAnswer, createdAnswers, creationRefusals } from './creating.ts';
 import { watchEndings } from './ending.ts';
 import { tagAnswer } from './etag.ts';
 import { fieldFields, fieldsOf, PartialCommandBody } from './fields.ts';
+import { IdempotencyHeaders, idempotencyOfCreation, separateKeys } from './idempotency.ts';
 import { checkInputs, inputFields, labelsField, stdinField } from './inputs.ts';
 import { CommandBody, CommandParams, commandBody, errors, notFound, unavailable, uuidOf } from './schemas.ts';
 import { untilEnded, WaitQuery, waitOf } from './waiting.ts';
@@ -55,38 +56,13 @@ export const NewCommandBody = z
   .superRefine(checkInputs)
   .meta({ id: 'NewCommand' });
 
-const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
-const CreatedAndWaited = z.union([Created.and(CommandBody), Created]);
 const Stopped = z.object({ message: z.literal('command stopped successfully') });
-
-const locationHeader = { Location: { type: 'string', format: 'uri-reference', description: 'Where to look at it' } };
 
 const elsewhere = '`COMMAND_ELSEWHERE`: it waits or runs under another server on the same database.';
 
-const refusals = {
-  400:
-    '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be; `error` and `details` say where. ' +
-    '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is. ' +
-    '`OPTION_UNSUPPORTED`: this machine can not keep that limit; `error` says why. ' +
-    '`CWD_REFUSED`: the script can not start in that folder; `error` says why.',
-  413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
-  415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
-  429: '`QUEUE_FULL`: too many commands are waiting.',
-  503: '`DRAINING`: the server is shutting down. `STORAGE_UNAVAILABLE`: the database does not answer. Nothing was stored.',
-};
-
 export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (app, { commander, reader }) => {
   const endingOf = watchEndings(app);
-  /** Null also when the database does not answer meanwhile: the command is stored all the same. */
-  const lookWhenEnded = async (uuid: string, ms: number, reply: FastifyReply) => {
-    try {
-      await untilEnded(reader, uuid, ms, endingOf(reply));
-      return await reader.get(uuid);
-    } catch (err) {
-      reply.log.warn({ err, uuid }, 'a new command could not be looked at');
-      return null;
-    }
-  };
+  const answerCreated = createdAnswers(app, reader);
 
   for (const durable of [false, true]) {
     app.route({
@@ -102,22 +78,19 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
           'Answered once the command is stored. It runs as soon as a slot is free, oldest first. With `wait` answered ' +
           'when it has ended, with all of it, or as far as it is when that time is over.',
         querystring: WaitQuery,
+        headers: IdempotencyHeaders,
         body: NewCommandBody,
-        response: {
-          201: CreatedAndWaited.meta({ description: 'It is stored.', headers: locationHeader }),
-          ...errors(refusals),
-        },
+        response: { 201: CreatedAnswer, ...errors(creationRefusals) },
       },
+      preValidation: separateKeys,
       handler: async (request, reply) => {
         const { script, description, labels = {}, env, cwd, args, stdin, secret_env: secretEnv = {} } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };
-        const uuid = await commander.submit({ script, description, durable, options, inputs, secretEnv, labels });
-        const ms = waitOf(request, request.query, reply);
-        const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);
-        const body = record === null ? { uuid } : { uuid, ...commandBody(record) };
-        return reply.code(201).header('location', `/api/v1/commands/${uuid}`).send(body);
+        const command = { script, description, durable, options, inputs, secretEnv, labels };
+        const created = await commander.submit(command, idempotencyOfCreation(request, command));
+        return answerCreated(request, reply, created);
       },
     });
   }

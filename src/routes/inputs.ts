@@ -1,13 +1,10 @@
 /** What a request hands to its script: the keys that it may have, and their bounds. */
 import { z } from 'zod';
+import { STRINGS_MAX_BYTES, stringsBytes } from '../command.ts';
+import { StringsTooLarge } from '../errors.ts';
 
 /** Longest string that execve(2) takes (MAX_ARG_STRLEN), in bytes, without the NUL at its end. */
 const STRING_MAX_BYTES = 128 * 1024 - 1;
-/**
- * Most bytes of all of them together. The kernel takes 2 MiB (ARG_MAX: a quarter of the usual limit of a stack), and what
- * the script starts needs room for arguments of its own beside this environment.
- */
-const TOTAL_MAX_BYTES = 1024 * 1024;
 const VARIABLES_MAX = 1000;
 const SECRETS_MAX = 100;
 /** A shorter one stands in too much that is none. */
@@ -203,11 +200,6 @@ export function checkInputs({ env = {}, secret_env = {}, args = [] }: Environmen
     const message = `secret_env.${twice} must not be in env as well`;
     context.addIssue({ code: 'custom', message, path: ['secret_env', twice] });
   }
-  const strings = [...Object.entries(env).flat(), ...Object.entries(secret_env).flat(), ...args];
-  // What stands between them: `=` and NUL, and the place of each in the list.
-  const bytes = strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 8, 0);
-  if (bytes <= TOTAL_MAX_BYTES) return;
-  const all = 'env, secret_env and args together';
-  const message = `${all} must be at most ${TOTAL_MAX_BYTES} bytes long, 8 more counted for each text`;
-  context.addIssue({ code: 'custom', message, path: [] });
+  if (stringsBytes({ env, args }, secret_env) <= STRINGS_MAX_BYTES) return;
+  context.addIssue({ code: 'custom', message: new StringsTooLarge(STRINGS_MAX_BYTES).message, path: [] });
 }

@@ -43,6 +43,10 @@ export const CommandBody = z
       'What the client handed to it: the keys of its request that it gave; null in lists',
     ),
     labels: z.record(z.string(), z.string()).describe('What the client finds it by again'),
+    rerun_of: z
+      .uuid()
+      .nullable()
+      .describe('The command that this one repeats, which may be deleted by now; null: none'),
     reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
@@ -100,6 +104,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     options: optionsToJson(record.options),
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
+    rerun_of: record.rerunOf,
     created_at: new Date(record.createdAt).toISOString(),
     ...summaryBody(record),
     script_preview: record.scriptPreview,

@@ -1,6 +1,13 @@
 import t from 'tap';
 import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
-import { CommandEnded, CommandNotFound, Draining, OptionUnsupported, QueueFull } from '../../src/errors.ts';
+import {
+  CommandEnded,
+  CommandNotFound,
+  Draining,
+  OptionUnsupported,
+  QueueFull,
+  StorageUnavailable,
+} from '../../src/errors.ts';
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 
@@ -8,7 +15,7 @@ function system(options: Partial<CommanderOptions> = {}) {
   const journal = new FakeJournal();
   const runner = new FakeRunner();
   const errors: string[] = [];
-  const commander = createCommandSystem({
+  const whole = createCommandSystem({
     journal,
     reader: journal,
     runner,
@@ -22,7 +29,9 @@ function system(options: Partial<CommanderOptions> = {}) {
     ...options,
   });
   const running = (uuid: string) => until(`${uuid} runs`, () => runner.processes.get(uuid));
-  return { journal, runner, commander, errors, running };
+  /** Most tests want to know only the uuid. */
+  const submit = async (...args: Parameters<typeof whole.submit>) => (await whole.submit(...args)).uuid;
+  return { journal, runner, whole, commander: { ...whole, submit }, errors, running };
 }
 
 t.test('commands start in the order in which they came, as slots are free', async (t) => {
@@ -147,8 +156,9 @@ t.test('a stop that overtakes the answer to the submission finds the command', a
   let uuid = '';
   journal.insert = async (command) => {
     uuid = command.uuid;
-    await insert(command);
+    const isStored = await insert(command);
     await held.promise;
+    return isStored;
   };
   const submission = commander.submit(request);
   await until('it is in the database', () => journal.commands.has(uuid));
@@ -321,4 +331,73 @@ t.test('20,000 commands wait, and start one after the other in their order', asy
   for (const uuid of uuids.slice(0, 50)) (await running(uuid)).end();
   await running('u50');
   t.same(runner.starts, uuids.slice(0, 51));
+});
+
+const idempotency = { key: 'key', fingerprint: new Uint8Array(32) };
+
+t.test('a repeat is answered with the first command, though the queue is full or the server drains', async (t) => {
+  const { whole, journal } = system({ maxParallel: 1, maxQueued: 0 });
+  const { uuid, isReplay } = await whole.submit(request, idempotency);
+  t.equal(isReplay, false);
+  await t.rejects(whole.submit(request, { ...idempotency, key: 'other' }), new QueueFull());
+  t.same(await whole.submit(request, idempotency), { uuid, isReplay: true });
+  t.same(await whole.rerun('nobody', {}, idempotency), { uuid, isReplay: true });
+  void whole.drain();
+  await t.rejects(whole.submit(request, { ...idempotency, key: 'other' }), new Draining());
+  t.same(await whole.submit(request, idempotency), { uuid, isReplay: true });
+  t.equal(journal.commands.size, 1);
+});
+
+t.test('of two requests with one key only one is admitted, and takes room in the queue', async (t) => {
+  const { whole, journal, runner, running } = system({ maxParallel: 1, maxQueued: 1 });
+  const held = Promise.withResolvers<void>();
+  journal.hold = held.promise;
+  const both = [whole.submit(request, idempotency), whole.submit(request, idempotency)];
+  await new Promise(setImmediate);
+  await t.rejects(whole.submit(request), new QueueFull(), 'both may yet need it');
+  held.resolve();
+  const [first, second] = await Promise.all(both);
+  t.same([first?.isReplay, second], [false, { uuid: first?.uuid, isReplay: true }]);
+  await whole.submit(request);
+  await running(`${first?.uuid}`);
+  t.same(runner.starts, [first?.uuid]);
+  t.same(whole.load(), { waiting: 1, executing: 1, maxParallel: 1, maxQueued: 1 });
+});
+
+t.test('whoever finds its key taken by a command that comes to nothing has its turn', async (t) => {
+  const { whole, journal } = system();
+  const insert = journal.insert.bind(journal);
+  let refusals = 2;
+  journal.insert = async (command) => (refusals-- > 0 ? false : insert(command));
+  const { uuid, isReplay } = await whole.submit(request, idempotency);
+  t.equal(isReplay, false);
+  t.same([...journal.commands.keys()], [uuid]);
+});
+
+t.test('a command that was given up and is kept for its repeat runs after all, with its secrets', async (t) => {
+  const { whole, journal, runner } = system();
+  const insert = journal.insert.bind(journal);
+  let keep = () => {};
+  journal.insert = async (command, onKept = () => {}) => {
+    await insert(command);
+    keep = onKept;
+    throw new StorageUnavailable();
+  };
+  const secretEnv = { TOKEN: 'swordfish' };
+  await t.rejects(whole.submit({ ...request, secretEnv }, idempotency), new StorageUnavailable());
+  t.same(runner.starts, []);
+  const { uuid } = await whole.submit({ ...request, secretEnv }, idempotency);
+  keep();
+  await until('it runs', () => runner.processes.get(uuid));
+  t.same(runner.secrets.get(uuid), secretEnv);
+});
+
+t.test('a rerun that wants what the runner can not do is refused, as the first would be', async (t) => {
+  const { whole, runner, journal } = system();
+  journal.requests.set('old', { ...request, secretNames: [], options: { maxProcesses: 5 } });
+  await whole.rerun('old', {});
+  runner.unsupported = { maxProcesses: 'max_processes is not possible here: for a test' };
+  await t.rejects(whole.rerun('old', {}), new OptionUnsupported(runner.unsupported.maxProcesses));
+  await t.rejects(whole.rerun('nobody', {}), new CommandNotFound());
+  t.equal(journal.commands.size, 1);
 });

@@ -65,7 +65,7 @@ function system() {
 t.test('ten stops are one step, and each step has its time', async (t) => {
   const { commander, of, running } = system();
   const before = Date.now();
-  const uuid = await commander.submit(request);
+  const { uuid } = await commander.submit(request);
   const process = await running(uuid);
   process.start();
   await until('that is told', () => of(uuid).length === 2);
@@ -94,8 +94,8 @@ t.test('the step to storing is told before the outcome is handed over', async (t
     told.push(of(uuid).at(-1)?.to);
     return finish(uuid, outcome);
   };
-  const first = await commander.submit(request);
-  const second = await commander.submit(request);
+  const { uuid: first } = await commander.submit(request);
+  const { uuid: second } = await commander.submit(request);
   await commander.stop(second);
   (await running(first)).end();
   await until('both are stored', () => told.length === 2);
@@ -128,7 +128,7 @@ t.test('a command that is taken up again begins anew, under the name of how it i
 t.test('an outcome that can not be stored leads to where the picture says', async (t) => {
   const { commander, journal, of, running } = system();
   journal.finish = () => Promise.reject(new Error('refused'));
-  const uuid = await commander.submit(request);
+  const { uuid } = await commander.submit(request);
   (await running(uuid)).end();
   await until('it is told', () => of(uuid).at(-1)?.event === 'store failed');
   t.equal(of(uuid).at(-1)?.to, 'failed');

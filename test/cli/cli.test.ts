@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { callCli } from '../helpers/cli.ts';
@@ -132,6 +132,41 @@ t.test('a command that was left alone can be listed, shown, followed and deleted
     stdout: '',
     stderr: 'shellvisor: there is no command with this uuid\n',
   });
+});
+
+t.test('rerun runs a command again, and shows it as run does', async (t) => {
+  const { stdout } = await call(
+    ['run', '--detach', '--secret-env', 'TOKEN', 'echo "$1 $(echo $TOKEN | rev)"; exit 7', 'x'],
+    {
+      TOKEN: 'swordfish',
+    },
+  );
+  const uuid = stdout.trim();
+  t.match(await call(['rerun', uuid]), { code: 125, stdout: '', stderr: /secret_env must give TOKEN again/ });
+  t.match(await call(['rerun', '--secret-env', 'TOKEN', uuid], { TOKEN: 'drowssap' }), {
+    code: 7,
+    stdout: 'x password\n',
+  });
+  const detached = await call(['rerun', '--detach', '--json', '--secret-env', 'TOKEN=drowssap', uuid]);
+  t.equal(detached.code, 0);
+  const again = JSON.parse(detached.stdout).uuid;
+  t.match(await ended(server, again), { rerun_of: uuid, exit_code: 7 });
+  t.match(await call(['show', again]), { stdout: new RegExp(`^rerun of +${uuid}$`, 'm') });
+  t.match(await call(['rerun', 'nonsense']), { code: 125, stderr: /there is no command/ });
+});
+
+t.test('a call with the key of an earlier one shows what that has started', async (t) => {
+  const file = join(folder, 'runs');
+  const run = ['run', '--idempotency-key', 'cli', `echo run | tee -a '${file}'; exit 3`];
+  for (let i = 0; i < 2; i++) t.match(await call(run), { code: 3, stdout: 'run\n' });
+  t.equal(readFileSync(file, 'utf8'), 'run\n');
+  t.match(await call(['run', '--idempotency-key', 'cli', 'true']), {
+    code: 125,
+    stderr: /^shellvisor: this Idempotency-Key came with another request/,
+  });
+  const { stdout } = await call(['run', '--detach', 'echo once']);
+  const rerun = ['rerun', '--detach', '--idempotency-key', 'rerun', stdout.trim()];
+  t.equal((await call(rerun)).stdout, (await call(rerun)).stdout);
 });
 
 t.test('--json prints what programs can read', async (t) => {

@@ -15,6 +15,7 @@ interface Operation {
   operationId?: string;
   summary?: string;
   tags?: string[];
+  requestBody?: { required: boolean };
   parameters?: { name: string; description?: string; schema: object }[];
   responses: Record<string, { description: string; headers?: object; content?: Record<string, { schema: object }> }>;
 }
@@ -59,13 +60,14 @@ t.test('every route that the app answers is in the document, and no other', asyn
 });
 
 t.test('every status code of the contract is documented', async (t) => {
-  const create = ['201', '400', '413', '415', '429', '503'];
+  const create = ['201', '400', '409', '413', '415', '429', '503'];
   t.same(Object.fromEntries(operations.map(({ name, responses }) => [name, Object.keys(responses)])), {
     'POST /api/v1/commands': create,
     'POST /api/v1/durables/commands': create,
     'GET /api/v1/commands': ['200', '400', '503'],
     'GET /api/v1/commands/{uuid}': ['200', '304', '400', '404', '503'],
     'GET /api/v1/commands/{uuid}/output': ['200', '204', '206', '400', '404', '416', '503'],
+    'POST /api/v1/commands/{uuid}/rerun': ['201', '400', '404', '409', '413', '415', '429', '503'],
     'GET /api/v1/commands/{uuid}/transitions': ['200', '404', '503'],
     'PATCH /api/v1/commands/{uuid}': ['200', '404', '409', '503'],
     'DELETE /api/v1/commands/{uuid}': ['204', '404', '409', '503'],
@@ -101,13 +103,22 @@ t.test('every error answer has the shape of Error, and says when to come again w
 
 t.test('every reference leads to a schema, and every schema is used', async (t) => {
   const names = valuesOf('$ref', document).map((reference) => String(reference).replace('#/components/schemas/', ''));
-  t.same([...new Set(names)].sort(), ['Command', 'Error', 'NewCommand', 'PartialCommand', 'Readiness', 'Transition']);
+  t.same([...new Set(names)].sort(), [
+    'Command',
+    'Error',
+    'NewCommand',
+    'PartialCommand',
+    'Readiness',
+    'Rerun',
+    'Transition',
+  ]);
   t.same(Object.keys(document.components.schemas).sort(), [
     'Command',
     'Error',
     'NewCommand',
     'PartialCommand',
     'Readiness',
+    'Rerun',
     'Transition',
   ]);
 });
@@ -115,7 +126,17 @@ t.test('every reference leads to a schema, and every schema is used', async (t) 
 t.test('the details that clients rely on are documented', async (t) => {
   const { paths } = document;
   const create = paths['/api/v1/commands']?.post?.responses['201'];
-  t.match(create?.headers, { Location: { schema: { type: 'string' } } });
+  t.match(create?.headers, { Location: { schema: { type: 'string' } }, 'Idempotency-Replayed': {} });
+  const rerun = paths['/api/v1/commands/{uuid}/rerun']?.post;
+  for (const operation of [paths['/api/v1/commands']?.post, paths['/api/v1/durables/commands']?.post, rerun]) {
+    const key = operation?.parameters?.find(({ name }) => name === 'idempotency-key');
+    t.match(key, { in: 'header', required: false, schema: { type: 'string', minLength: 1, maxLength: 255 } });
+  }
+  t.equal(paths['/api/v1/commands']?.post?.requestBody?.required, true);
+  t.same(rerun?.requestBody, {
+    required: false,
+    content: { 'application/json': { schema: { $ref: '#/components/schemas/Rerun' } } },
+  });
   const parameters = paths['/api/v1/commands']?.get?.parameters?.map(({ name, schema }) => [name, schema]) ?? [];
   t.match(Object.fromEntries(parameters), {
     status: { type: 'array', items: { enum: ['QUEUED', 'EXECUTING', 'EXECUTED', 'FAILED', 'STOPPED'] } },

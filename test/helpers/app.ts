@@ -22,6 +22,10 @@ export interface TestAppOptions {
   timeoutMs?: number | undefined;
   maxTimeoutMs?: number;
   outputLimitBytes?: number;
+  /** That of another application; else one of its own. */
+  database?: TestDatabase;
+  /** The number of its server, where several share a database. */
+  owner?: number;
 }
 
 export interface TestAnswer {
@@ -38,7 +42,12 @@ export interface TestApp {
   changes: Changes;
   database: TestDatabase;
   /** Sends a request; a body is sent as JSON. */
-  request(method: InjectOptions['method'], url: string, payload?: object): Promise<TestAnswer>;
+  request(
+    method: InjectOptions['method'],
+    url: string,
+    payload?: object,
+    headers?: InjectOptions['headers'],
+  ): Promise<TestAnswer>;
   /** Posts a script and gives its uuid. */
   submit(script: string, path?: string): Promise<string>;
   /** Waits until a command has a status. */
@@ -47,17 +56,18 @@ export interface TestApp {
 
 export async function startApp(
   t: Test,
-  { outputLimitBytes = 10 * 1024 * 1024, ...options }: TestAppOptions = {},
+  { outputLimitBytes = 10 * 1024 * 1024, owner = 1, database: given, ...options }: TestAppOptions = {},
 ): Promise<TestApp> {
-  const database = await openDatabase(t);
+  const database = given ?? (await openDatabase(t));
   const changes = new Changes();
   const metrics = new PrometheusMetrics();
   const journal = new BatchJournal({
     pool: database.pool,
     patience: new Patience(60_000),
+    readPool: database.pool,
     deletePool: database.pool,
     clockOffsetMs: 0,
-    owner: 1,
+    owner,
     outputLimit: outputLimitOf(outputLimitBytes),
     changes,
     onCommitted: (batch) => metrics.batch(batch),
@@ -99,8 +109,8 @@ export async function startApp(
     await app.close();
     await journal.idle();
   });
-  const request: TestApp['request'] = async (method, url, payload) => {
-    const response = await app.inject({ method, url, ...(payload === undefined ? {} : { payload }) });
+  const request: TestApp['request'] = async (method, url, payload, headers = {}) => {
+    const response = await app.inject({ method, url, headers, ...(payload === undefined ? {} : { payload }) });
     const isJson = response.headers['content-type']?.toString().startsWith('application/json');
     return { status: response.statusCode, headers: response.headers, body: isJson ? response.json() : response.body };
   };

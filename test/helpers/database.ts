@@ -42,6 +42,8 @@ export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
     secretNames: [],
     labels: {},
     createdAt: new Date(),
+    rerunOf: null,
+    idempotency: undefined,
     ...fields,
   };
 }

@@ -1,11 +1,14 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
 import type {
   CommandRequest,
+  Idempotency,
   NewCommand,
   Outcome,
   ProcessEnd,
   RunOptions,
+  SecretEnv,
   Status,
+  StoredRequest,
   Transition,
 } from '../../src/command.ts';
 import type { Begun, CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
@@ -49,6 +52,8 @@ export class FakeRunner implements ProcessRunner {
   readonly processes = new Map<string, FakeProcess>();
   /** How each was to be run. */
   readonly options = new Map<string, RunOptions>();
+  /** What each was given. */
+  readonly secrets = new Map<string, SecretEnv>();
   readonly description = 'fake';
   readonly layers: readonly string[] = [];
   unsupported: ProcessRunner['unsupported'] = {};
@@ -61,9 +66,10 @@ export class FakeRunner implements ProcessRunner {
   async refuseFolder(): Promise<string | null> {
     return null;
   }
-  start({ uuid, options }: ProcessSpec): FakeProcess {
+  start({ uuid, options, secretEnv }: ProcessSpec): FakeProcess {
     const process = new FakeProcess();
     this.options.set(uuid, options);
+    this.secrets.set(uuid, secretEnv);
     this.processes.set(uuid, process);
     this.starts.push(uuid);
     return process;
@@ -99,10 +105,20 @@ export class FakeJournal implements Journal {
   hold: Promise<void> | undefined;
   /** Resolves when each of them has printed more than is kept. */
   overLimit = new Promise<void>(() => {});
+  /** Which command has which key. */
+  readonly keys = new Map<string, string>();
+  /** What clients have sent, by uuid. */
+  readonly requests = new Map<string, StoredRequest>();
 
-  async insert({ uuid, script, secretNames }: NewCommand): Promise<void> {
+  async insert({ uuid, script, secretNames, idempotency }: NewCommand, _onKept?: () => void): Promise<boolean> {
     await this.hold;
+    if (idempotency !== undefined && this.keys.has(idempotency.key)) return false;
+    if (idempotency !== undefined) this.keys.set(idempotency.key, uuid);
     this.commands.set(uuid, { script, secretNames, status: 'QUEUED' });
+    return true;
+  }
+  async replay({ key }: Idempotency): Promise<string | null> {
+    return this.keys.get(key) ?? null;
   }
   async begin(uuid: string): Promise<Begun | null> {
     await this.hold;
@@ -132,5 +148,8 @@ export class FakeJournal implements Journal {
   /** The reader's side. */
   async statusOf(uuid: string): Promise<Status | null> {
     return this.commands.get(uuid)?.status ?? null;
+  }
+  async requestOf(uuid: string): Promise<StoredRequest | null> {
+    return this.requests.get(uuid) ?? null;
   }
 }

@@ -7,6 +7,7 @@ import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
 import { commandGrams } from '../grams.ts';
 import { type Connection, none } from './connection.ts';
+import { claimsOf } from './idempotency-keys.ts';
 import { inputColumns, inputsOf, selectInputs } from './requests.ts';
 import { type StepRow, stepsToJson } from './transitions.ts';
 
@@ -42,16 +43,21 @@ export interface Insert {
   deadline: number;
 }
 
+/** What became of new commands, by their uuids. */
+export interface Inserted {
+  stored: ReadonlySet<string>;
+  /** Not stored, since another command has their key. */
+  taken: ReadonlySet<string>;
+}
+
+const insertedRow = z.object({ command_uuid: z.string(), is_stored: z.boolean() });
+
 /**
- * Stores new commands as `QUEUED`; one that is stored already stays as it is. One whose deadline has passed is not stored:
- * its client was told so, and the statement may have lain in the queue of a database that did not answer.
- * @returns the uuids of those that are stored.
+ * Stores new commands as `QUEUED`, with their keys; one that is stored already stays as it is. One whose deadline has
+ * passed is not stored: its client was told so, and the statement may have lain in the queue of a database that did not
+ * answer.
  */
-export async function insertCommands(
-  db: Connection,
-  owner: number,
-  inserts: readonly Insert[],
-): Promise<ReadonlySet<string>> {
+export async function insertCommands(db: Connection, owner: number, inserts: readonly Insert[]): Promise<Inserted> {
   const rows = inserts.map(({ command: c, deadline }) => [
     c.uuid,
     c.description,
@@ -61,19 +67,21 @@ export async function insertCommands(
     orNull(inputsToJson(shownInputs(c))),
     c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
     orNull(c.labels),
+    c.rerunOf,
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
   const grams = inserts.map(({ command }) => [command.uuid, `{${commandGrams(command)}}`]);
   const uuids = inserts.map(({ command }) => command.uuid);
+  const claims = claimsOf(inserts, sql.fragment`n.deadline > clock_timestamp()`);
   // ORDER BY: ids must follow the order of admission.
-  const stored = await db.anyFirst(uuidOnly`
-    WITH inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, created_at, deadline, place)
-      WHERE n.deadline > clock_timestamp()
+  const found = await db.any(sql.type(insertedRow)`
+    WITH ${claims.ctes} inserted AS (
+      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_at, deadline, place)
+      WHERE ${claims.mayBeStored}
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
       RETURNING id, command_uuid
@@ -82,10 +90,13 @@ export async function insertCommands(
       SELECT i.id, g.grams::smallint[]
       FROM inserted i JOIN ${sql.unnest(grams, ['uuid', 'text'])} AS g (command_uuid, grams) USING (command_uuid)
     )
-    SELECT command_uuid FROM inserted
+    SELECT command_uuid, true AS is_stored FROM inserted
     UNION ALL
-    SELECT command_uuid FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')})`);
-  return new Set(stored);
+    SELECT command_uuid, true FROM commands WHERE command_uuid = ANY(${sql.array(uuids, 'uuid')})
+    ${claims.taken}`);
+  const those = (isStored: boolean) =>
+    new Set(found.filter((row) => row.is_stored === isStored).map((row) => row.command_uuid));
+  return { stored: those(true), taken: those(false) };
 }
 
 /**

@@ -1,0 +1,28 @@
+/** Deletes from time to time what has been kept for long enough: a little at once, since nobody shall wait for it. */
+import type { DatabasePool } from 'slonik';
+import { trimEvents } from './sql/events.ts';
+import { trimKeys } from './sql/idempotency-keys.ts';
+
+/** How many events of commands are kept, and for how long, in ms: they are for those who were away for a moment. */
+const KEPT_EVENTS = 100_000;
+const EVENT_AGE_MS = 24 * 3_600_000;
+/** How often the others are deleted, in ms, and how many at once. */
+const EVERY_MS = 60_000;
+const AT_ONCE = 5000;
+
+/** Trims from time to time, until `signal` aborts. */
+export function trimRegularly(pool: DatabasePool, signal: AbortSignal, everyMs = EVERY_MS): void {
+  const trims = [() => trimEvents(pool, KEPT_EVENTS, EVENT_AGE_MS, AT_ONCE), () => trimKeys(pool, AT_ONCE)];
+  let isTrimming = false;
+  const timer = setInterval(async () => {
+    if (isTrimming) return;
+    isTrimming = true;
+    try {
+      for (const trim of trims) while ((await trim()) === AT_ONCE && !signal.aborted);
+    } catch {
+      // The database is away or busy: the next time.
+    }
+    isTrimming = false;
+  }, everyMs).unref();
+  signal.addEventListener('abort', () => clearInterval(timer));
+}

@@ -1,0 +1,70 @@
+/** /api/v1/commands/:uuid/rerun: the same once more. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { Commander, CommandReader } from '../ports.ts';
+import { CreatedAnswer, createdAnswers, creationRefusals, limitRefusals } from './creating.ts';
+import { IdempotencyHeaders, idempotencyOfRerun, separateKeys } from './idempotency.ts';
+import { inputFields } from './inputs.ts';
+import { CommandParams, errors, notFound, uuidOf } from './schemas.ts';
+import { WaitQuery } from './waiting.ts';
+
+export interface RerunRoutesOptions {
+  commander: Commander;
+  reader: CommandReader;
+}
+
+/** What is stored nowhere. */
+export const RerunBody = z
+  .strictObject(
+    { secret_env: inputFields.secret_env.describe('All the secrets that the command had: each name with its value') },
+    {
+      error: (issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `unknown: ${issue.keys.join(', ').slice(0, 200)}`
+          : 'the body must be a JSON object',
+    },
+  )
+  .meta({ id: 'Rerun' })
+  // Fastify's word for no body.
+  .nullable();
+
+export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app, { commander, reader }) => {
+  const answerCreated = createdAnswers(app, reader);
+
+  app.post(
+    '/api/v1/commands/:uuid/rerun',
+    {
+      schema: {
+        operationId: 'rerunCommand',
+        tags: ['commands'],
+        summary: 'Run a command again',
+        description:
+          'Creates a new command that is given all that this one was: its script, description, options, inputs and labels, ' +
+          'regular or durable. Its `rerun_of` says so. This one may have ended or not, at any server. Only its secrets have ' +
+          'to come again, all of them; else it needs no body. With `wait` answered when it has ended.',
+        params: CommandParams,
+        querystring: WaitQuery,
+        headers: IdempotencyHeaders,
+        body: RerunBody,
+        response: {
+          201: CreatedAnswer,
+          ...errors({
+            ...creationRefusals,
+            400:
+              '`INVALID_JSON` or `INVALID_REQUEST`: the body is not what it should be. `SECRETS_MISMATCH`: `secret_env` ' +
+              `has not the names that the secrets of the command have; \`error\` says which are missing. ${limitRefusals}`,
+            404: notFound[404],
+            413: '`BODY_TOO_LARGE`: the body has 11 MiB or more.',
+          }),
+        },
+      },
+      preValidation: separateKeys,
+    },
+    async (request, reply) => {
+      const uuid = uuidOf(request.params);
+      const secretEnv = request.body?.secret_env ?? {};
+      const created = await commander.rerun(uuid, secretEnv, idempotencyOfRerun(request, uuid, secretEnv));
+      return answerCreated(request, reply, created);
+    },
+  );
+};
