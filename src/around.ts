@@ -6,6 +6,7 @@ export function aroundJournal(journal: Journal, given: Partial<Journal>): Journa
     insert: (...args) => journal.insert(...args),
     begin: (...args) => journal.begin(...args),
     openOutput: (...args) => journal.openOutput(...args),
+    progress: (...args) => journal.progress(...args),
     finish: (...args) => journal.finish(...args),
     remove: (...args) => journal.remove(...args),
     ...given,

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { CommandEvent, NewCommand, Outcome, Shellvisor } from '../client/index.ts';
 import { exitCodeOf, FAILURE, INTERRUPTED, STOPPED } from './exit-codes.ts';
 import { outcomeInWords } from './show.ts';
-import { type Progress, ProgressBar, ReaderGone, write } from './terminal.ts';
+import { ProgressBar, ReaderGone, write } from './terminal.ts';
 
 /**
  * Runs a command, shows its output as it comes, and stops it at SIGINT or SIGTERM; a second one leaves at once.
@@ -12,8 +12,10 @@ import { type Progress, ProgressBar, ReaderGone, write } from './terminal.ts';
 export async function runAndFollow(client: Shellvisor, command: NewCommand, json: boolean): Promise<number> {
   const { uuid } = await client.create(command, { durable: true });
   if (json) await write(process.stdout, `${JSON.stringify({ type: 'created', uuid })}\n`);
+  const bar = new ProgressBar();
   let isInterrupted = false;
   const stop = () => {
+    bar.hide();
     if (isInterrupted) process.exit(INTERRUPTED);
     isInterrupted = true;
     process.stderr.write(`\nshellvisor: stopping ${uuid}; once more to leave it alone\n`);
@@ -23,7 +25,7 @@ export async function runAndFollow(client: Shellvisor, command: NewCommand, json
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    const code = await (json ? followAsJson(client, uuid) : followToEnd(client, uuid));
+    const code = await (json ? followAsJson(client, uuid) : followToEnd(client, uuid, bar));
     return isInterrupted && code === STOPPED ? INTERRUPTED : code;
   } catch (error) {
     // As SIGPIPE would end it, did it run here.
@@ -35,8 +37,8 @@ export async function runAndFollow(client: Shellvisor, command: NewCommand, json
 }
 
 /** Shows the output of a command from its beginning, until it ends. @returns as `runAndFollow`. */
-export async function followToEnd(client: Shellvisor, uuid: string): Promise<number> {
-  return codeOf(await showEvents(client.follow(uuid)));
+export async function followToEnd(client: Shellvisor, uuid: string, bar = new ProgressBar()): Promise<number> {
+  return codeOf(await showEvents(client.follow(uuid), bar));
 }
 
 /** Prints what happens to a command as a line of JSON each. */
@@ -61,8 +63,7 @@ function codeOf(outcome: Outcome | null): number {
   return exitCodeOf(outcome);
 }
 
-async function showEvents(events: AsyncIterable<CommandEvent>): Promise<Outcome | null> {
-  const bar = new ProgressBar();
+async function showEvents(events: AsyncIterable<CommandEvent>, bar: ProgressBar): Promise<Outcome | null> {
   let outcome: Outcome | null = null;
   try {
     for await (const event of events) {
@@ -75,7 +76,9 @@ async function showEvents(events: AsyncIterable<CommandEvent>): Promise<Outcome 
           process.stderr.write(`\nshellvisor: ${event.bytes} bytes were dropped here\n`);
           break;
         case 'status':
-          bar.set((event as { progress?: Progress | null }).progress ?? null);
+          break;
+        case 'progress':
+          bar.set(event);
           break;
         case 'end':
           outcome = event;

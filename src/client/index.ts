@@ -7,4 +7,4 @@ export {
   type ShellvisorOptions,
 } from './client.ts';
 export { Refused, Unreachable } from './errors.ts';
-export type { Command, CommandEvent, NewCommand, Outcome } from './types.ts';
+export type { Command, CommandEvent, NewCommand, Outcome, Progress } from './types.ts';

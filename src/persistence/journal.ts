@@ -6,14 +6,14 @@
  *
  * Invariants:
  * - One batch is under way at a time; what comes meanwhile makes the next one (group commit).
- * - Within a batch the order is insert, begin, output, finish, which is the order of a command's life.
- * - A finish goes into a batch only when no output of its command is left for a later one.
+ * - Within a batch the order is insert, begin, output, progress, finish, which is the order of a command's life.
+ * - A finish goes into a batch only when no output of its command is left for a later one, nor any progress.
  * - Every statement may run twice with the effect of once, so a batch whose commit is in doubt is simply sent again.
  * - At most about `ROOM_BYTES` of output wait in memory; beyond it pipes are paused.
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { NewCommand, Outcome, StoredOutput } from '../command.ts';
+import type { NewCommand, Outcome, Progress, StoredOutput } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../errors.ts';
 import type { Begun, CommandOutput, Journal } from '../ports.ts';
@@ -31,6 +31,7 @@ import {
 import { type Changes, EVERY_COMMAND } from './changes.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
+import { ProgressQueue } from './progress-queue.ts';
 import { clockOffset, steadyNow } from './sql/clock.ts';
 import { deleteCommand } from './sql/commands.ts';
 import type { Cut, OutputRow } from './sql/output.ts';
@@ -52,7 +53,7 @@ const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1
 
 /** What was committed in one transaction. */
 export interface CommittedBatch {
-  /** New commands, starts, outcomes and pieces of output. */
+  /** New commands, starts, outcomes, pieces of output and progress. */
   entries: number;
   /** From putting it together to its commit, failed attempts included, in ms. */
   durationMs: number;
@@ -69,7 +70,7 @@ export interface JournalOptions extends BatchTarget {
   onCommitted: (batch: CommittedBatch) => void;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
-  /** Told of output that the database will never take, which would be a bug. */
+  /** Told of output, or progress, that the database will never take, which would be a bug. */
   onRefused: (error: unknown, uuid: string) => void;
 }
 
@@ -82,6 +83,7 @@ export class BatchJournal implements Journal, OutputObserver {
   readonly #outputs = new Map<string, OutputBuffer>();
   /** Outputs that have something to write now. */
   readonly #dirty = new Set<OutputBuffer>();
+  readonly #progress = new ProgressQueue(() => this.#flushSoon());
   /** Memory that output of all commands holds, in bytes. */
   #bytes = 0;
   #flushing = false;
@@ -124,9 +126,15 @@ export class BatchJournal implements Journal, OutputObserver {
     return output;
   }
 
+  progress(uuid: string, progress: Progress): void {
+    // What comes after the outcome has nowhere to go.
+    if (this.#outputs.has(uuid)) this.#progress.add(uuid, progress);
+  }
+
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void> {
     const output = this.#outputs.get(uuid);
     if (output !== undefined && output.pendingBytes > 0) this.#dirty.add(output);
+    this.#progress.end(uuid);
     return this.#enqueue(this.#finishes, { uuid, outcome, endedAt });
   }
 
@@ -200,7 +208,7 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   #isIdle(): boolean {
-    return !this.#flushing && !this.#hasUrgent() && this.#dirty.size === 0 && this.#abandoned === 0;
+    return !this.#flushing && !this.#hasUrgent() && !this.#hasGathered() && this.#abandoned === 0;
   }
 
   #tellIdle(): void {
@@ -210,6 +218,11 @@ export class BatchJournal implements Journal, OutputObserver {
   #hasUrgent(): boolean {
     const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length;
     return waiting > 0;
+  }
+
+  /** Whether anything waits that need not be written at once. */
+  #hasGathered(): boolean {
+    return this.#dirty.size > 0 || this.#progress.isDue;
   }
 
   #flushNow(): void {
@@ -243,7 +256,7 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#release(batch.taken);
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;
-    if (this.#dirty.size > 0) this.#flushSoon();
+    if (this.#hasGathered()) this.#flushSoon();
     else this.#tellIdle();
   }
 
@@ -282,7 +295,9 @@ export class BatchJournal implements Journal, OutputObserver {
       }
     }
     this.#finishes = later;
-    const batch = { inserts: this.#takeInserts(), begins: this.#begins, output, taken, cuts, lastCuts, finishes };
+    const progress = this.#progress.take();
+    const inserts = this.#takeInserts();
+    const batch = { inserts, begins: this.#begins, output, taken, cuts, lastCuts, progress, finishes };
     this.#begins = [];
     return batch;
   }
@@ -327,8 +342,9 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const part of parts) await this.#commit(part);
     if (parts.length > 0) return;
     for (const entry of [...batch.inserts, ...batch.begins, ...batch.finishes]) entry.reject(error);
-    for (const { item } of batch.finishes) this.#outputs.delete(item.uuid);
-    for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts]) this.#options.onRefused(error, uuid);
+    for (const { item } of batch.finishes) this.#forget(item.uuid);
+    for (const { uuid } of [...batch.output, ...batch.cuts, ...batch.lastCuts, ...batch.progress])
+      this.#options.onRefused(error, uuid);
   }
 
   async #answer(batch: Batch, { begun, stored }: Committed): Promise<void> {
@@ -342,13 +358,14 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
-      this.#outputs.delete(item.uuid);
+      this.#forget(item.uuid);
       resolve();
     }
     const entries = [...batch.begins, ...batch.finishes];
-    const changed = [...batch.output, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
+    const changed = [...batch.output, ...batch.progress, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
-    if (entries.length + batch.inserts.length > 0) this.#options.changes.tell(EVERY_COMMAND);
+    const toldToAll = batch.progress.filter(({ isTold }) => isTold);
+    if (entries.length + batch.inserts.length + toldToAll.length > 0) this.#options.changes.tell(EVERY_COMMAND);
     const waiting = refused.filter(({ abandoned }) => !abandoned);
     if (waiting.length > 0) await this.#insertAgain(waiting);
   }
@@ -380,6 +397,12 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     this.#abandoned--;
     this.#tellIdle();
+  }
+
+  /** Nothing more comes of this command. */
+  #forget(uuid: string): void {
+    this.#outputs.delete(uuid);
+    this.#progress.forget(uuid);
   }
 
   /** Frees what was committed and lets paused pipes go on. */

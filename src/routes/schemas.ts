@@ -4,6 +4,7 @@ import { type CommandRecord, type CommandSummary, REASONS, STATUSES } from '../c
 import { CommandNotFound } from '../errors.ts';
 import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
+import { ProgressJson } from '../run-progress.ts';
 
 /** Every error answer. */
 export const ErrorBody = z
@@ -43,6 +44,10 @@ export const CommandBody = z
       'What the client handed to it: the keys of its request that it gave; null in lists',
     ),
     labels: z.record(z.string(), z.string()).describe('What the client finds it by again'),
+    progress: ProgressJson.nullable().describe(
+      'How far it says that it is, by lines written to the descriptor in SHELLVISOR_PROGRESS_FD; null when it has not. ' +
+        'The last one stays when it has ended',
+    ),
     reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
@@ -100,6 +105,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     options: optionsToJson(record.options),
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
+    progress: record.progress,
     created_at: new Date(record.createdAt).toISOString(),
     ...summaryBody(record),
     script_preview: record.scriptPreview,

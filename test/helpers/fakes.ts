@@ -1,5 +1,13 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
-import type { CommandRequest, NewCommand, Outcome, ProcessEnd, RunOptions, Status } from '../../src/command.ts';
+import type {
+  CommandRequest,
+  NewCommand,
+  Outcome,
+  ProcessEnd,
+  Progress,
+  RunOptions,
+  Status,
+} from '../../src/command.ts';
 import type { Begun, CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
 
 export const request: CommandRequest = {
@@ -20,6 +28,7 @@ export class FakeProcess implements RunningProcess {
   readonly #ended = Promise.withResolvers<{ end: ProcessEnd; durationMs: number | null }>();
   readonly started = this.#started.promise;
   readonly ended = this.#ended.promise;
+  onProgress: RunningProcess['onProgress'] = () => {};
 
   start(pid: number | null = 4242): void {
     this.#started.resolve(pid);
@@ -83,7 +92,7 @@ export class FakeRunner implements ProcessRunner {
 export class FakeJournal implements Journal {
   readonly commands = new Map<
     string,
-    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome }
+    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome; progress?: Progress }
   >();
   /** While set, nothing commits before it resolves. */
   hold: Promise<void> | undefined;
@@ -104,6 +113,10 @@ export class FakeJournal implements Journal {
   openOutput(): CommandOutput {
     const { overLimit } = this;
     return { write: () => true, full: () => {}, onDrain: () => {}, onCommitted: () => {}, overLimit };
+  }
+  progress(uuid: string, progress: Progress): void {
+    const command = this.commands.get(uuid);
+    if (command !== undefined) command.progress = progress;
   }
   async finish(uuid: string, outcome: Outcome): Promise<void> {
     await this.hold;

@@ -29,6 +29,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     options: {},
     inputs: {},
     labels: {},
+    progress: null,
     reason: 'exit',
     exit_code: 3,
     signal: null,
