@@ -15,6 +15,7 @@ async function runMany(): Promise<void> {
   while (left-- > 0) {
     const child = await spawner.spawn('/bin/bash', [file], { cwd: '/', env: { PATH } });
     await Promise.all([buffer(child.stdout), buffer(child.stderr), child.exited]);
+    child.side.close();
     child.reap();
   }
 }

@@ -8,6 +8,7 @@ export function aroundJournal(journal: Journal, given: Partial<Journal>): Journa
     begin: (...args) => journal.begin(...args),
     openOutput: (...args) => journal.openOutput(...args),
     transition: (...args) => journal.transition(...args),
+    progress: (...args) => journal.progress(...args),
     finish: (...args) => journal.finish(...args),
     remove: (...args) => journal.remove(...args),
     ...given,

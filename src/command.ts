@@ -127,6 +127,21 @@ export function stringsBytes({ env = {}, args = [] }: RunInputs, secretEnv: Secr
 /** Environment variables whose values nobody but the script may see: they are stored nowhere, and masked in its output. */
 export type SecretEnv = Readonly<Record<string, string>>;
 
+/** How far a script says that it is. */
+export interface Progress {
+  /** 0–100, with two decimals at most. */
+  percent: number;
+  /** What it says about it; empty when it says nothing. */
+  text: string;
+}
+
+export function isSameProgress(a: Progress | null, b: Progress | null): boolean {
+  return a?.percent === b?.percent && a?.text === b?.text;
+}
+
+/** Most characters (Unicode code points) that are kept of the text of a progress. */
+export const PROGRESS_TEXT_MAX_CHARACTERS = 255;
+
 /** What a client asks for. */
 export interface CommandRequest {
   description: string;
@@ -218,6 +233,8 @@ export interface CommandRecord {
   outputTruncated: boolean;
   /** Bytes printed so far, as far as they show; those that were dropped too. */
   outputBytes: number;
+  /** The latest that it has said; null: nothing yet. */
+  progress: Progress | null;
   reason: Reason | null;
   exitCode: number | null;
   signal: string | null;

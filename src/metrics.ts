@@ -25,7 +25,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #runTime = this.#histogram('run_seconds', 'How long scripts ran', LONG_SECONDS, ['status']);
   readonly #batchEntries = this.#histogram(
     'journal_batch_entries',
-    'New commands, starts, outcomes, pieces of output and transitions of their own in one transaction',
+    'New commands, starts, outcomes, pieces of output, progress, and transitions of their own in one transaction',
     [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000],
   );
   readonly #batchTime = this.#histogram(

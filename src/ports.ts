@@ -7,6 +7,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  Progress,
   Reason,
   RunInputs,
   RunOptions,
@@ -56,7 +57,8 @@ export interface RunningProcess {
   /** Resolves with bash's process id once it runs; with null when it could not be started. */
   readonly started: Promise<number | null>;
   /**
-   * Resolves once nothing of the process tree lives and all that it printed has been written to the sink.
+   * Resolves once nothing of the process tree lives, all that it printed has been written to the sink, and the last that it
+   * told of its progress has been passed on.
    * Never rejects.
    */
   readonly ended: Promise<{ end: ProcessEnd; durationMs: number | null }>;
@@ -67,6 +69,8 @@ export interface RunningProcess {
   terminate(by: StopReason, graceMs: number): void;
   /** Ends the whole process tree (SIGKILL), repeatedly until nothing of it is left. */
   kill(): void;
+  /** Called with what the script tells of its progress: the latest, at most about each 200 ms. */
+  onProgress: (progress: Progress) => void;
 }
 
 /** A script that was there before this server. */
@@ -131,7 +135,9 @@ export interface Journal {
    * nor another step. Not to be told are the first admission and the last step, behind the outcome: they are known.
    */
   transition(uuid: string, transition: Transition): void;
-  /** Stores the outcome of a command, together with or after the last of its output. */
+  /** Stores how far a command is that executes; of what comes close together only the latest. */
+  progress(uuid: string, progress: Progress): void;
+  /** Stores the outcome of a command, together with or after the last of its output and its progress. */
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void>;
   /** Deletes a command and its output. @returns whether it was there. */
   remove(uuid: string): Promise<boolean>;
@@ -187,6 +193,8 @@ export interface OutputQuery {
 /** A part of what shows of the output of a command, in one snapshot. */
 export interface OutputPart {
   status: Status;
+  /** Null: it has said nothing of it. */
+  progress: Progress | null;
   /** Whether the command has ended: then nothing will follow. */
   ended: boolean;
   /** Where that ends which shows. */
@@ -234,6 +242,8 @@ export interface CommandEvent {
   uuid: string;
   /** Null: it was deleted. */
   status: Status | null;
+  /** What it told of its progress; null: its status has changed, or it was deleted. */
+  progress: Progress | null;
   /** In ms since the epoch. */
   at: number;
 }

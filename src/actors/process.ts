@@ -1,6 +1,7 @@
 /**
  * The actor logic that owns one process: invoked while a command executes, it marks the command as executing, starts
- * bash and tells the command actor what becomes of it. Output goes from the runner to the journal, not through here.
+ * bash and tells the command actor what becomes of it. Output and progress go from the runner to the journal: no actor
+ * hears of them.
  */
 import { fromCallback } from 'xstate';
 import type { ProcessEnd, RunOptions, SecretEnv, StopReason, StoredOutput } from '../command.ts';
@@ -69,6 +70,7 @@ export function createProcessLogic(
       return output;
     };
     const follow = async (running: RunningProcess): Promise<ProcessEvent> => {
+      running.onProgress = (progress) => journal.progress(input.uuid, progress);
       const pid = await running.started;
       if (pid !== null) sendBack({ type: 'process.started', pid } satisfies ProcessEvent);
       return { type: 'process.ended', ...(await running.ended) };

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { CommandEvent, Outcome, Shellvisor } from '../client/index.ts';
 import { exitCodeOf, FAILURE, INTERRUPTED, STOPPED } from './exit-codes.ts';
 import { outcomeInWords } from './show.ts';
-import { type Progress, ProgressBar, ReaderGone, write } from './terminal.ts';
+import { ProgressBar, ReaderGone, write } from './terminal.ts';
 
 /**
  * Shows the output of a command of ours as it comes, and stops it at SIGINT or SIGTERM; a second one leaves at once.
@@ -11,8 +11,10 @@ import { type Progress, ProgressBar, ReaderGone, write } from './terminal.ts';
  */
 export async function followOurs(client: Shellvisor, uuid: string, json: boolean): Promise<number> {
   if (json) await write(process.stdout, `${JSON.stringify({ type: 'created', uuid })}\n`);
+  const bar = new ProgressBar();
   let isInterrupted = false;
   const stop = () => {
+    bar.hide();
     if (isInterrupted) process.exit(INTERRUPTED);
     isInterrupted = true;
     process.stderr.write(`\nshellvisor: stopping ${uuid}; once more to leave it alone\n`);
@@ -22,7 +24,7 @@ export async function followOurs(client: Shellvisor, uuid: string, json: boolean
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    const code = await (json ? followAsJson(client, uuid) : followToEnd(client, uuid));
+    const code = await (json ? followAsJson(client, uuid) : followToEnd(client, uuid, bar));
     return isInterrupted && code === STOPPED ? INTERRUPTED : code;
   } catch (error) {
     // As SIGPIPE would end it, did it run here.
@@ -34,8 +36,8 @@ export async function followOurs(client: Shellvisor, uuid: string, json: boolean
 }
 
 /** Shows the output of a command from its beginning, until it ends. @returns as `followOurs`. */
-export async function followToEnd(client: Shellvisor, uuid: string): Promise<number> {
-  return codeOf(await showEvents(client.follow(uuid)));
+export async function followToEnd(client: Shellvisor, uuid: string, bar = new ProgressBar()): Promise<number> {
+  return codeOf(await showEvents(client.follow(uuid), bar));
 }
 
 /** Prints what happens to a command as a line of JSON each. */
@@ -60,8 +62,7 @@ function codeOf(outcome: Outcome | null): number {
   return exitCodeOf(outcome);
 }
 
-async function showEvents(events: AsyncIterable<CommandEvent>): Promise<Outcome | null> {
-  const bar = new ProgressBar();
+async function showEvents(events: AsyncIterable<CommandEvent>, bar: ProgressBar): Promise<Outcome | null> {
   let outcome: Outcome | null = null;
   try {
     for await (const event of events) {
@@ -74,7 +75,9 @@ async function showEvents(events: AsyncIterable<CommandEvent>): Promise<Outcome 
           process.stderr.write(`\nshellvisor: ${event.bytes} bytes were dropped here\n`);
           break;
         case 'status':
-          bar.set((event as { progress?: Progress | null }).progress ?? null);
+          break;
+        case 'progress':
+          bar.set(event);
           break;
         case 'end':
           outcome = event;

@@ -80,11 +80,12 @@ export function steps(transitions: readonly Transition[]): string {
 
 /** One command with all that is known of it, its output at the end. */
 export function inWords(shown: Command): string {
-  const { durable, description, labels, options, inputs, rerun_of } = shown;
+  const { durable, description, labels, options, inputs, rerun_of, progress } = shown;
   const facts: [string, string | null][] = [
     ['uuid', shown.command_uuid],
     ['description', printable(description) || null],
     ['status', `${shown.status}: ${outcomeInWords(shown)}`],
+    ['progress', progress === null ? null : printable(`${progress.percent} % ${progress.text}`.trim())],
     ['kind', durable ? 'durable' : 'regular'],
     [
       'labels',

@@ -1,6 +1,7 @@
 /** Writing to stdout and stderr as the readers take it. */
 import { once } from 'node:events';
 import type { WriteStream } from 'node:tty';
+import type { Progress } from '../client/index.ts';
 
 /** Whoever read what we print has gone, such as `head`. */
 export class ReaderGone extends Error {}
@@ -21,11 +22,11 @@ export async function write(to: NodeJS.WriteStream, bytes: Uint8Array | string):
 
 const BAR_WIDTH = 24;
 
-/** What a script tells of its progress. */
-export interface Progress {
-  percent: number;
-  text: string;
-}
+// What a terminal understands (ECMA-48, and DECAWM of the VT100).
+const CLEAR_LINE = '\r\u001b[K';
+/** Characters that take two columns must not push the bar into a second line, which nobody would clear. */
+const WRAP_OFF = '\u001b[?7l';
+const WRAP_ON = '\u001b[?7h';
 
 /** A bar in the last line of a terminal; output goes above it. Nothing where stderr is no terminal. */
 export class ProgressBar {
@@ -39,13 +40,14 @@ export class ProgressBar {
     this.#to = to;
   }
 
-  set(progress: Progress | null): void {
+  set(progress: Progress): void {
     this.#progress = progress;
     this.#show();
   }
 
   /** Takes the bar away, writes, and shows it again. */
   async above(stream: NodeJS.WriteStream, bytes: Uint8Array): Promise<void> {
+    if (!stream.isTTY) return write(stream, bytes);
     this.hide();
     await write(stream, bytes);
     this.#atLineStart = bytes.at(-1) === 0x0a;
@@ -53,7 +55,7 @@ export class ProgressBar {
   }
 
   hide(): void {
-    if (this.#isShown) this.#to.write('\r\u001b[K');
+    if (this.#isShown) this.#to.write(CLEAR_LINE);
     this.#isShown = false;
   }
 
@@ -63,7 +65,7 @@ export class ProgressBar {
     const filled = Math.round((percent / 100) * BAR_WIDTH);
     const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
     const line = `${bar} ${`${Math.round(percent)}`.padStart(3)} % ${printable(text)}`;
-    this.#to.write(`\r\u001b[K${line.slice(0, Math.max(0, (this.#to.columns ?? 80) - 1))}`);
+    this.#to.write(`${CLEAR_LINE}${WRAP_OFF}${line.slice(0, (this.#to.columns || 80) - 1)}${WRAP_ON}`);
     this.#isShown = true;
   }
 }

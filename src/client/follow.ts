@@ -60,6 +60,7 @@ function eventOf({ event, data }: EventSourceMessage): CommandEvent | null {
       return { type: 'output', stream, offset, bytes };
     }
     case 'status':
+    case 'progress':
     case 'gap':
     case 'end':
       return { type: event, ...JSON.parse(data) };

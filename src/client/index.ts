@@ -8,4 +8,4 @@ export {
   type ShellvisorOptions,
 } from './client.ts';
 export { Refused, Unreachable } from './errors.ts';
-export type { Command, CommandEvent, NewCommand, Outcome, Transition } from './types.ts';
+export type { Command, CommandEvent, NewCommand, Outcome, Progress, Transition } from './types.ts';

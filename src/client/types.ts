@@ -15,6 +15,9 @@ export type Transition = z.output<typeof TransitionBody>;
 
 export type ErrorAnswer = z.output<typeof ErrorBody>;
 
+/** How far a script says that it is. */
+export type Progress = NonNullable<Command['progress']>;
+
 /** How a command stands or has ended. */
 export type Outcome = Pick<
   Command,
@@ -33,6 +36,8 @@ export type Outcome = Pick<
 /** What happens to a command that is followed. */
 export type CommandEvent =
   | { type: 'status'; status: Command['status'] }
+  /** How far it says that it is: the latest, at first and whenever it changes. */
+  | ({ type: 'progress' } & Progress)
   /** Bytes of one stream; `offset` is the place of the first of them in all that was printed. */
   | { type: 'output'; stream: 'stdout' | 'stderr'; offset: number; bytes: Uint8Array }
   /** So many bytes are not kept. */

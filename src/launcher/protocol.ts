@@ -62,6 +62,8 @@ export type FromLauncher =
     }
   /** `pid` is null when bash could not be started. */
   | { type: 'started'; uuid: string; pid: number | null }
+  /** How far it says that it is. The latest is told again to a server that attaches. */
+  | { type: 'progress'; uuid: string; percent: number; text: string }
   | { type: 'ended'; uuid: string; end: ProcessEnd; durationMs: number | null }
   /** The script waits until what it printed is acknowledged. */
   | { type: 'full'; uuid: string }

@@ -8,7 +8,7 @@
  * - A script and its output stay until the server has forgotten it, which it does when all of it is committed.
  * - What happens is told to the server that is there; a new server is told again when it attaches.
  */
-import { MAX_TIMER_MS, type ProcessEnd, type StopReason } from '../command.ts';
+import { MAX_TIMER_MS, type ProcessEnd, type Progress, type StopReason } from '../command.ts';
 import type { ProcessSpec } from '../ports.ts';
 import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
 import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
@@ -27,6 +27,8 @@ interface Script {
   /** Undefined until bash runs, null when it could not be started. */
   pid: number | null | undefined;
   stoppedBy: StopReason | null;
+  /** The latest that it told; undefined: nothing. */
+  progress: Progress | undefined;
   /** How it ended, once it has; `at` by performance.now(). */
   ended: { end: ProcessEnd; durationMs: number | null; at: number } | undefined;
   ladder: NodeJS.Timeout | undefined;
@@ -74,11 +76,16 @@ export class Scripts {
       startedAt: performance.now(),
       pid: undefined,
       stoppedBy: null,
+      progress: undefined,
       ended: undefined,
       ladder: undefined,
       attached: true,
     };
     this.#scripts.set(uuid, script);
+    process.onProgress = (progress) => {
+      script.progress = progress;
+      if (script.attached) this.#tellProgress(uuid, progress);
+    };
     void process.started.then((pid) => {
       script.pid = pid;
       if (script.attached) this.#link.control({ type: 'started', uuid, pid });
@@ -102,8 +109,13 @@ export class Scripts {
       this.#link.control({ type: 'started', uuid, pid: script.pid });
     }
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
+    if (script.progress !== undefined) this.#tellProgress(uuid, script.progress);
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
     if (script.ended !== undefined) this.#tellEnd(uuid, script.ended);
+  }
+
+  #tellProgress(uuid: string, { percent, text }: Progress): void {
+    this.#link.control({ type: 'progress', uuid, percent, text });
   }
 
   #tellEnd(uuid: string, { end, durationMs }: NonNullable<Script['ended']>): void {

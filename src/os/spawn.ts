@@ -12,6 +12,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { SIDE_FD, type SidePipe, sidePipeOf, sidePipesBy } from './side-pipe.ts';
 import { type WaitStatus, waitFor } from './wait.ts';
 
 /** A child process that leads its own session and process group, both numbered by its `pid`. */
@@ -19,6 +20,8 @@ export interface Child {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
+  /** To be closed by whoever has started it. */
+  readonly side: SidePipe;
   /** Resolves when the child ended. It may stay a zombie until `reap`. */
   readonly exited: Promise<WaitStatus>;
   /** Whether it stays a zombie until `reap`, so that its process id can't become another's. */
@@ -91,6 +94,7 @@ async function posixSpawner(): Promise<Spawner> {
   const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)');
   const close = libc.func('int close(int fd)');
   const { endOf, reap } = waitFor(libc);
+  const sidePipe = sidePipesBy(libc);
   // Descriptors that whoever started us left open must not reach scripts. glibc ≥ 2.34 has it; ours are close-on-exec anyway.
   const addCloseFrom = optional(() =>
     libc.func('int posix_spawn_file_actions_addclosefrom_np(void *actions, int lowest)'),
@@ -161,12 +165,15 @@ async function posixSpawner(): Promise<Spawner> {
         open.push(out, outEnd);
         const [err, errEnd] = pipe();
         open.push(err, errEnd);
+        const [side, sideEnd] = pipe();
+        open.push(side, sideEnd);
         if (stdin === undefined) addOpen(actions, 0, '/dev/null', 0, 0);
         else addDup2(actions, stdin, 0);
         addDup2(actions, outEnd, 1);
         addDup2(actions, errEnd, 2);
+        addDup2(actions, sideEnd, SIDE_FD);
         addChdir(actions, cwd);
-        addCloseFrom?.(actions, 3);
+        addCloseFrom?.(actions, SIDE_FD + 1);
         const pidOut = [0];
         const envp = Object.entries(env).map(([name, value]) => `${name}=${value}`);
         const errno = await spawnAside(pidOut, file, actions, attributes, [file, ...args, null], [...envp, null]);
@@ -174,11 +181,13 @@ async function posixSpawner(): Promise<Spawner> {
         const pid = pidOut[0] as number;
         close(outEnd);
         close(errEnd);
+        close(sideEnd);
         open.length = 0;
         return {
           pid,
           stdout: new Socket({ fd: out, readable: true, writable: false }),
           stderr: new Socket({ fd: err, readable: true, writable: false }),
+          side: sidePipe(side),
           exited: untilExit(pid),
           isHeld: true,
           reap: () => void reap(pid),
@@ -225,7 +234,9 @@ function optional<T>(load: () => T): T | undefined {
 export const spawnerByChildProcess: Spawner = {
   kind: 'child_process',
   async spawn(file, args, { stdin, ...options }) {
-    const child = spawnChild(file, args, { ...options, detached: true, stdio: [stdin ?? 'ignore', 'pipe', 'pipe'] });
+    // The last one is at SIDE_FD.
+    const stdio = [stdin ?? 'ignore', 'pipe', 'pipe', 'pipe'] as const;
+    const child = spawnChild(file, args, { ...options, detached: true, stdio: [...stdio] });
     const exited = new Promise<WaitStatus>((resolve) =>
       child.once('exit', (exitCode, signal) =>
         resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
@@ -239,6 +250,7 @@ export const spawnerByChildProcess: Spawner = {
       pid: child.pid as number,
       stdout: child.stdout as Readable,
       stderr: child.stderr as Readable,
+      side: sidePipeOf(child.stdio[SIDE_FD] as Readable),
       exited,
       isHeld: false,
       reap: () => {},

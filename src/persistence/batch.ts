@@ -13,6 +13,7 @@ import {
 } from './sql/commands.ts';
 import type { Connection } from './sql/connection.ts';
 import { appendOutput, type Cut, cutOutput, dropOutput, type OutputRow } from './sql/output.ts';
+import { type ProgressRow, storeProgress } from './sql/progress.ts';
 import { appendTransitions, type StepRow } from './sql/transitions.ts';
 
 /** What waits for its commit, and who waits for that. */
@@ -47,6 +48,7 @@ export interface Batch {
   cuts: Cut[];
   /** ...and, to the byte, of those that end. */
   lastCuts: Cut[];
+  progress: ProgressRow[];
   finishes: Entry<Finish, void>[];
 }
 
@@ -71,7 +73,7 @@ export interface BatchTarget {
 /** Writes a batch in one transaction. */
 export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Committed> {
   const { pool, owner, outputLimit, clockOffsetMs } = target;
-  const { inserts, begins, transitions, output, cuts, lastCuts, finishes } = batch;
+  const { inserts, begins, transitions, output, cuts, lastCuts, progress, finishes } = batch;
   let begun = new Map<string, Begun>();
   let inserted: Inserted = { stored: new Set(), taken: new Set() };
   const items = <T>(entries: readonly { item: T }[]) => entries.map((entry) => entry.item);
@@ -89,6 +91,7 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
   if (output.length > 0) steps.push((db) => appendOutput(db, output));
   if (cuts.length > 0) steps.push((db) => dropOutput(db, cuts));
   if (lastCuts.length > 0) steps.push((db) => cutOutput(db, lastCuts));
+  if (progress.length > 0) steps.push((db) => storeProgress(db, owner, progress));
   if (finishes.length > 0) steps.push((db) => finishCommands(db, owner, items(finishes)));
   // A single statement is a transaction by itself, without two more round trips.
   if (steps.length === 1) await steps[0]?.(pool);
@@ -99,8 +102,8 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
   return { begun, inserted };
 }
 
-export function entriesIn({ inserts, begins, transitions, output, finishes }: Batch): number {
-  return inserts.length + begins.length + transitions.length + output.length + finishes.length;
+export function entriesIn({ inserts, begins, transitions, output, progress, finishes }: Batch): number {
+  return inserts.length + begins.length + transitions.length + output.length + progress.length + finishes.length;
 }
 
 /** A batch in parts of one entry each, in the same order; nothing when there is no more than one. */
@@ -113,6 +116,7 @@ export function divide(batch: Batch): Batch[] {
     taken: [],
     cuts: [],
     lastCuts: [],
+    progress: [],
     finishes: [],
   };
   const parts = [
@@ -122,6 +126,7 @@ export function divide(batch: Batch): Batch[] {
     ...batch.output.map((row) => ({ ...none, output: [row] })),
     ...batch.cuts.map((cut) => ({ ...none, cuts: [cut] })),
     ...batch.lastCuts.map((cut) => ({ ...none, lastCuts: [cut] })),
+    ...batch.progress.map((told) => ({ ...none, progress: [told] })),
     ...batch.finishes.map((entry) => ({ ...none, finishes: [entry] })),
   ];
   return parts.length > 1 ? parts : [];

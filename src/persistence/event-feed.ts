@@ -83,7 +83,8 @@ export class EventFeed {
         for (const event of found) {
           if (isBehind(place, event)) continue;
           place = placeBehind(place, event, event.snapshot);
-          events.push({ id: idOf(place), uuid: event.uuid, status: event.status, at: event.at });
+          const { uuid, status, progress, at } = event;
+          events.push({ id: idOf(place), uuid, status, progress, at });
         }
         yield { lost: false, place: idOf(place), events };
         if (isUnanswered || (!isCatchingUp && taken === latest.count)) await latest.turn(signal);

@@ -6,14 +6,14 @@
  *
  * Invariants:
  * - One batch is under way at a time; what comes meanwhile makes the next one (group commit).
- * - Within a batch the order is insert, begin, transitions, output, finish, which is the order of a command's life.
- * - A finish goes into a batch only when no output of its command is left for a later one.
+ * - Within a batch the order is insert, begin, transitions, output, progress, finish, which is the order of a command's life.
+ * - A finish goes into a batch only when no output of its command is left for a later one, nor any progress.
  * - Every statement may run twice with the effect of once, so a batch whose commit is in doubt is simply sent again.
  * - At most about `ROOM_BYTES` of output wait in memory; beyond it pipes are paused.
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { Idempotency, NewCommand, Outcome, StoredOutput, Transition } from '../command.ts';
+import type { Idempotency, NewCommand, Outcome, Progress, StoredOutput, Transition } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, IdempotencyKeyReused, StorageUnavailable } from '../errors.ts';
 import type { Begun, CommandOutput, Journal } from '../ports.ts';
@@ -32,6 +32,7 @@ import {
 import { type Changes, EVERY_COMMAND } from './changes.ts';
 import { OutputBuffer, type OutputObserver } from './output-buffer.ts';
 import { isTransient, isUnavailable, type Patience, StatementTimeout } from './pool.ts';
+import { ProgressQueue } from './progress-queue.ts';
 import { type InTime, inTime, READ_MS } from './reads.ts';
 import { clockOffset, steadyNow } from './sql/clock.ts';
 import { deleteCommand } from './sql/commands.ts';
@@ -57,7 +58,7 @@ const RETRY = { retries: Number.POSITIVE_INFINITY, minTimeout: 50, maxTimeout: 1
 
 /** What was committed in one transaction. */
 export interface CommittedBatch {
-  /** New commands, starts, outcomes, pieces of output, and what was stored of transitions without an outcome. */
+  /** New commands, starts, outcomes, pieces of output, progress, and what was stored of transitions without an outcome. */
   entries: number;
   /** From putting it together to its commit, failed attempts included, in ms. */
   durationMs: number;
@@ -76,7 +77,7 @@ export interface JournalOptions extends BatchTarget {
   onCommitted: (batch: CommittedBatch) => void;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
-  /** Told of output or transitions that the database will never take, which would be a bug. */
+  /** Told of output, transitions or progress that the database will never take, which would be a bug. */
   onRefused: (error: unknown, uuid: string) => void;
 }
 
@@ -91,6 +92,7 @@ export class BatchJournal implements Journal, OutputObserver {
   readonly #outputs = new Map<string, OutputBuffer>();
   /** Outputs that have something to write now. */
   readonly #dirty = new Set<OutputBuffer>();
+  readonly #progress = new ProgressQueue(() => this.#flushSoon());
   /** Memory that output of all commands holds, in bytes. */
   #bytes = 0;
   #flushing = false;
@@ -150,9 +152,15 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const { uuid, steps } of commands) if (steps > 0) this.#transitions.resume(uuid, steps);
   }
 
+  progress(uuid: string, progress: Progress): void {
+    // What comes after the outcome has nowhere to go.
+    if (this.#outputs.has(uuid)) this.#progress.add(uuid, progress);
+  }
+
   finish(uuid: string, outcome: Outcome, endedAt: Date): Promise<void> {
     const output = this.#outputs.get(uuid);
     if (output !== undefined && output.pendingBytes > 0) this.#dirty.add(output);
+    this.#progress.end(uuid);
     return this.#enqueue(this.#finishes, { uuid, outcome, endedAt });
   }
 
@@ -226,8 +234,8 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   #isIdle(): boolean {
-    const waiting = this.#dirty.size + this.#transitions.size + this.#abandoned;
-    return !this.#flushing && !this.#hasUrgent() && waiting === 0;
+    const waiting = this.#transitions.size + this.#abandoned;
+    return !this.#flushing && !this.#hasUrgent() && !this.#hasGathered() && waiting === 0;
   }
 
   #tellIdle(): void {
@@ -237,6 +245,11 @@ export class BatchJournal implements Journal, OutputObserver {
   #hasUrgent(): boolean {
     const waiting = this.#inserts.size + this.#begins.length + this.#finishes.length;
     return waiting > 0 || this.#transitions.isDue;
+  }
+
+  /** Whether anything waits that need not be written at once. */
+  #hasGathered(): boolean {
+    return this.#dirty.size > 0 || this.#progress.isDue;
   }
 
   #flushNow(): void {
@@ -270,7 +283,7 @@ export class BatchJournal implements Journal, OutputObserver {
       this.#release(batch.taken);
     } while (this.#hasUrgent() || this.#isUnderPressure());
     this.#flushing = false;
-    if (this.#dirty.size > 0) this.#flushSoon();
+    if (this.#hasGathered()) this.#flushSoon();
     else this.#tellIdle();
   }
 
@@ -313,7 +326,8 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     this.#finishes = later;
     const [inserts, begins, transitions] = [this.#takeInserts(), this.#begins, this.#transitions.takeDue()];
-    const batch = { inserts, begins, transitions, output, taken, cuts, lastCuts, finishes };
+    const progress = this.#progress.take();
+    const batch = { inserts, begins, transitions, output, taken, cuts, lastCuts, progress, finishes };
     this.#begins = [];
     return batch;
   }
@@ -359,10 +373,11 @@ export class BatchJournal implements Journal, OutputObserver {
     if (parts.length > 0) return;
     for (const entry of [...batch.inserts, ...batch.begins, ...batch.finishes]) entry.reject(error);
     for (const { item } of batch.finishes) {
-      this.#outputs.delete(item.uuid);
+      this.#forget(item.uuid);
       this.#transitions.giveBack({ ...item.path, steps: item.path.steps.slice(0, -1) });
     }
-    for (const { uuid } of [...batch.transitions, ...batch.output, ...batch.cuts, ...batch.lastCuts])
+    const { transitions, output, cuts, lastCuts, progress } = batch;
+    for (const { uuid } of [...transitions, ...output, ...cuts, ...lastCuts, ...progress])
       this.#options.onRefused(error, uuid);
   }
 
@@ -378,14 +393,15 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
-      this.#outputs.delete(item.uuid);
+      this.#forget(item.uuid);
       this.#transitions.forget(item.uuid);
       resolve();
     }
     const entries = [...batch.begins, ...batch.finishes];
-    const changed = [...batch.output, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
+    const changed = [...batch.output, ...batch.progress, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
-    if (entries.length + batch.inserts.length > 0) this.#options.changes.tell(EVERY_COMMAND);
+    const toldToAll = batch.progress.filter(({ isTold }) => isTold);
+    if (entries.length + batch.inserts.length + toldToAll.length > 0) this.#options.changes.tell(EVERY_COMMAND);
     const waiting = refused.filter(({ abandoned }) => !abandoned);
     if (waiting.length > 0) await this.#insertAgain(waiting);
   }
@@ -418,6 +434,12 @@ export class BatchJournal implements Journal, OutputObserver {
     }
     this.#abandoned--;
     this.#tellIdle();
+  }
+
+  /** Nothing more comes of this command. */
+  #forget(uuid: string): void {
+    this.#outputs.delete(uuid);
+    this.#progress.forget(uuid);
   }
 
   /** Frees what was committed and lets paused pipes go on. */

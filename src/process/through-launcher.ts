@@ -45,6 +45,7 @@ interface Remote {
   sink: OutputSink;
   started: (pid: number | null) => void;
   ended: (result: Awaited<RunningProcess['ended']>) => void;
+  running: RunningProcess;
 }
 
 /** A script whose time goes on while we wait for the database. */
@@ -74,6 +75,10 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
           return greeted.resolve(message);
         case 'started':
           return remotes.get(message.uuid)?.started(message.pid);
+        case 'progress': {
+          const { percent, text } = message;
+          return remotes.get(message.uuid)?.running.onProgress({ percent, text });
+        }
         case 'ended': {
           const { end, durationMs } = message;
           return remotes.get(message.uuid)?.ended({ end, durationMs });
@@ -113,18 +118,20 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   function follow(uuid: string, sink: OutputSink, first: ToLauncher): RunningProcess {
     const started = Promise.withResolvers<number | null>();
     const ended = Promise.withResolvers<Awaited<RunningProcess['ended']>>();
-    remotes.set(uuid, { sink, started: started.resolve, ended: ended.resolve });
+    const running: RunningProcess = {
+      started: started.promise,
+      ended: ended.promise,
+      terminate: (by, graceMs) => send({ type: 'terminate', uuid, by, graceMs }),
+      kill: () => send({ type: 'kill', uuid }),
+      onProgress: () => {},
+    };
+    remotes.set(uuid, { sink, started: started.resolve, ended: ended.resolve, running });
     sink.onCommitted = (upTo) => send({ type: 'ack', uuid, upTo });
     send(first);
     // What is asked of a launcher that is gone never begins.
     if (socket.destroyed) ended.resolve({ end: { kind: 'lost' }, durationMs: null });
     void ended.promise.then(() => started.resolve(null));
-    return {
-      started: started.promise,
-      ended: ended.promise,
-      terminate: (by, graceMs) => send({ type: 'terminate', uuid, by, graceMs }),
-      kill: () => send({ type: 'kill', uuid }),
-    };
+    return running;
   }
 
   return {

@@ -33,7 +33,8 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
         tags: ['commands'],
         summary: 'Follow what becomes of all commands',
         description:
-          'Server-Sent Events without an end: `created`, `status` and `deleted`, with `command_uuid`, `status` and `at`. ' +
+          'Server-Sent Events without an end: `created`, `status` and `deleted`, with `command_uuid`, `status` and `at`; ' +
+          '`progress`, with `command_uuid`, `percent`, `text` and `at`: of each command the latest, at most once a second. ' +
           'At first `start`, from when on nothing is missing: look at the list now. The `id` of each is where to go on ' +
           'after it; who comes with one from so long ago that what followed is not kept any more gets `reset`: look at ' +
           'the list again.',
@@ -77,7 +78,8 @@ async function* textOf(batches: AsyncGenerator<CommandEvents>, isNew: boolean): 
   throw new Error('the server ends, or the client is gone');
 }
 
-function eventOf({ id, uuid, status, at }: CommandEvent): string {
+function eventOf({ id, uuid, status, progress, at }: CommandEvent): string {
+  if (progress !== null) return event('progress', id, { command_uuid: uuid, ...progress, at: isoTime(at) });
   const name = status === null ? 'deleted' : status === 'QUEUED' ? 'created' : 'status';
   return event(name, id, { command_uuid: uuid, ...(status !== null && { status }), at: isoTime(at) });
 }

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
+import { isSameProgress } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
 import type { CommandReader, OutputPart, OutputPiece } from '../ports.ts';
 import { type Place, type Run, WholeCharacters } from './characters.ts';
@@ -56,13 +57,14 @@ export async function* outputEvents(
 ): AsyncGenerator<string> {
   const heartbeat = new Heartbeat(now);
   const characters = await charactersAt(source, wanted, from);
-  let status: string | undefined;
+  let last: Standing | undefined;
   let at = from.at;
   yield preamble;
   for await (const part of partsOf(source, { ...wanted, from: at, before: Number.MAX_SAFE_INTEGER, follow: true })) {
-    if (part !== null && part.status !== status) {
-      status = part.status;
-      yield heartbeat.sent(event('status', idOf(characters.place), { status }));
+    if (part !== null) {
+      const { status, progress } = part;
+      for (const [name, data] of newsOf(part, last)) yield heartbeat.sent(event(name, idOf(characters.place), data));
+      last = { status, progress };
     }
     let text = '';
     for (const piece of part?.pieces ?? []) {
@@ -84,6 +86,18 @@ export async function* outputEvents(
     }
     yield* text === '' ? heartbeat.beat() : [heartbeat.sent(text)];
   }
+}
+
+/** What of a command its output does not show. */
+type Standing = Pick<OutputPart, 'status' | 'progress'>;
+
+/** What is new in it, by the names of the events. */
+function newsOf({ status, progress }: Standing, last: Standing | undefined): [name: string, data: object][] {
+  const isNew = progress !== null && !isSameProgress(progress, last?.progress ?? null);
+  const news: [string, object][] = isNew ? [['progress', progress]] : [];
+  if (last === undefined) return [['status', { status }], ...news];
+  // What it told it told before its status changed.
+  return status === last.status ? news : [...news, ['status', { status }]];
 }
 
 /** A piece in parts that are not too large for an event. */

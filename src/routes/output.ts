@@ -63,7 +63,8 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
           'connection that ends without the end of the answer tells that there would have been more.\n\n' +
           'With `Accept: text/event-stream` as Server-Sent Events, until the command ends: `output` with `stream`, ' +
           '`offset` (the place of its first byte) and `text`, or `base64` where it is not UTF-8; `gap` with `offset` and ' +
-          '`bytes` where some were dropped; `status` at first and whenever it changes; at last `end` with the outcome. The ' +
+          '`bytes` where some were dropped; `status` at first and whenever it changes; `progress` with `percent` and ' +
+          '`text`, likewise, once the script has told any; at last `end` with the outcome. The ' +
           '`id` of each is where to go on after it. Who comes with the `id` of `end` gets 204.',
         params: CommandParams,
         querystring: Query,

@@ -4,6 +4,7 @@ import { type CommandRecord, type CommandSummary, REASONS, STATUSES } from '../c
 import { CommandNotFound } from '../errors.ts';
 import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
+import { ProgressJson } from '../run-progress.ts';
 
 /** Every error answer. */
 export const ErrorBody = z
@@ -47,6 +48,10 @@ export const CommandBody = z
       .uuid()
       .nullable()
       .describe('The command that this one repeats, which may be deleted by now; null: none'),
+    progress: ProgressJson.nullable().describe(
+      'How far it says that it is, by lines written to the descriptor in SHELLVISOR_PROGRESS_FD; null when it has not. ' +
+        'The last one stays when it has ended',
+    ),
     reason: z.enum(REASONS).nullable().describe('Why it ended; null until it does'),
     exit_code: z
       .int()
@@ -105,6 +110,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
     rerun_of: record.rerunOf,
+    progress: record.progress,
     created_at: new Date(record.createdAt).toISOString(),
     ...summaryBody(record),
     script_preview: record.scriptPreview,

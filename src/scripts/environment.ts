@@ -4,6 +4,10 @@
  */
 import { homedir } from 'node:os';
 import { UUID_VARIABLE } from '../os/mark.ts';
+import { SIDE_FD } from '../os/side-pipe.ts';
+
+/** The variable that says to which descriptor a script writes how far it is. */
+const PROGRESS_VARIABLE = 'SHELLVISOR_PROGRESS_FD';
 
 const ALLOWED = /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/;
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -18,8 +22,8 @@ export function cleanEnvironment(env: Record<string, string | undefined>): Recor
 }
 
 /**
- * The environment of one command: what all share, what its client gives it, its uuid, and what its bash needs before its
- * script.
+ * The environment of one command: what all share, what its client gives it, its uuid, where it tells its progress, and what
+ * its bash needs before its script.
  * @param prologue what bash sources first: `prologue.bash`. It removes from the environment what only it needs.
  */
 export function commandEnvironment(
@@ -28,7 +32,8 @@ export function commandEnvironment(
   prologue: string,
   forPrologue: Record<string, string>,
 ): Record<string, string> {
-  return { ...clean, [UUID_VARIABLE]: uuid, ...forPrologue, BASH_ENV: prologue };
+  const own = { [UUID_VARIABLE]: uuid, [PROGRESS_VARIABLE]: `${SIDE_FD}` };
+  return { ...clean, ...own, ...forPrologue, BASH_ENV: prologue };
 }
 
 /** npm puts its own folders in front of PATH; a script's `node` shall be the machine's, not ours. */

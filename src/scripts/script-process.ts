@@ -7,7 +7,8 @@
  * Invariants:
  * - bash stays an unreaped zombie until the tree is dead, so its process id, which is also the id of its group and
  *   session, can't be given to another process that we would then signal.
- * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait.
+ * - What was written to the pipes before the end is read to its last byte, however long the journal makes us wait. The end
+ *   waits for nobody who holds the pipe of the progress: what is in it then is read, and it is closed.
  * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -15,7 +16,7 @@ import { type FileHandle, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ProcessEnd, Stream } from '../command.ts';
+import type { ProcessEnd, Progress, Stream } from '../command.ts';
 import type { ProcessTree, ProcessTrees } from '../os/process-trees.ts';
 import type { Child, Spawner } from '../os/spawn.ts';
 import type { WaitStatus } from '../os/wait.ts';
@@ -24,6 +25,7 @@ import { commandEnvironment } from './environment.ts';
 import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
 import { Mask } from './mask.ts';
+import type { ProgressPipes } from './progress-pipes.ts';
 import { openStdin } from './stdin.ts';
 
 /** Where the script of a command is put while it runs. */
@@ -36,6 +38,7 @@ export interface ScriptSetup {
   spawner: Spawner;
   trees: ProcessTrees;
   limits: LimitMeans;
+  progress: ProgressPipes;
   /** What bash sources before each script: where it is, and what must be in it. */
   prologue: { file: string; text: string };
   /** Absolute path of bash. */
@@ -63,6 +66,7 @@ const LAST_READ_MS = 500;
 export class ScriptProcess implements RunningProcess {
   readonly started: Promise<number | null>;
   readonly ended: RunningProcess['ended'];
+  onProgress: (progress: Progress) => void = () => {};
   readonly #setup: ScriptSetup;
   readonly #spec: ProcessSpec;
   readonly #output: OutputSink;
@@ -141,11 +145,14 @@ export class ScriptProcess implements RunningProcess {
     // A stop may have come while the spawn was under way.
     if (this.#wanted === 'kill') tree.kill();
     else if (this.#wanted === 'terminate') tree.terminate();
-    const pipes = new PipePair(child, this.#output, Object.values(this.#spec.secretEnv));
+    const secrets = Object.values(this.#spec.secretEnv);
+    const pipes = new PipePair(child, this.#output, secrets);
+    const progress = this.#setup.progress.follow(child.side, secrets, (told) => this.onProgress(told));
     const status = await child.exited;
     if (!child.isHeld) tree.leader = undefined;
     await this.#settle(tree, pipes);
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
+    await progress.end();
     tree.close();
     child.reap();
     return { end: endOf(status), durationMs };

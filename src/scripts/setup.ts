@@ -7,6 +7,7 @@ import { makeFolders } from '../folders.ts';
 import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
 import { cleanEnvironment } from './environment.ts';
+import { ProgressPipes } from './progress-pipes.ts';
 import { type ScriptSetup, scriptFile } from './script-process.ts';
 
 export interface ScriptSetupOptions {
@@ -33,6 +34,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   return {
     spawner,
     trees,
+    progress: new ProgressPipes(),
     prologue: writePrologue(options.dataDir),
     limits: {
       nice: findProgram('nice', env.PATH as string),

@@ -5,6 +5,7 @@ import type {
   NewCommand,
   Outcome,
   ProcessEnd,
+  Progress,
   RunOptions,
   SecretEnv,
   Status,
@@ -31,6 +32,7 @@ export class FakeProcess implements RunningProcess {
   readonly #ended = Promise.withResolvers<{ end: ProcessEnd; durationMs: number | null }>();
   readonly started = this.#started.promise;
   readonly ended = this.#ended.promise;
+  onProgress: RunningProcess['onProgress'] = () => {};
 
   start(pid: number | null = 4242): void {
     this.#started.resolve(pid);
@@ -97,7 +99,7 @@ export class FakeRunner implements ProcessRunner {
 export class FakeJournal implements Journal {
   readonly commands = new Map<
     string,
-    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome }
+    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome; progress?: Progress }
   >();
   /** The steps of all commands, in order. */
   readonly transitions: ({ uuid: string } & Transition)[] = [];
@@ -133,6 +135,10 @@ export class FakeJournal implements Journal {
   }
   transition(uuid: string, transition: Transition): void {
     this.transitions.push({ uuid, ...transition });
+  }
+  progress(uuid: string, progress: Progress): void {
+    const command = this.commands.get(uuid);
+    if (command !== undefined) command.progress = progress;
   }
   async finish(uuid: string, outcome: Outcome): Promise<void> {
     await this.hold;

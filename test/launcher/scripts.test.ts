@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { FromLauncher } from '../../src/launcher/protocol.ts';
 import { Scripts } from '../../src/launcher/scripts.ts';
@@ -55,6 +57,35 @@ t.test('a script that has ended is not told as running to whoever attaches to it
     told.map(({ type }) => type),
     ['ended'],
   );
+});
+
+t.test('progress is told to the server that is there, and the latest again to the next, before the end', async (t) => {
+  const { scripts, launch, told } = launcher();
+  const folder = temporaryFolder(t);
+  const untilOpen = (gate: string) => `until [ -e ${folder}/${gate} ]; do sleep 0.01; done`;
+  const uuid = launch(`echo 10 >&3; ${untilOpen('second')}; echo 20 said to nobody >&3; ${untilOpen('end')}; exit 3`);
+  const progress = () => told.filter(({ type }) => type === 'progress');
+  await until('it has told', () => progress().length > 0);
+  t.same(progress(), [{ type: 'progress', uuid, percent: 10, text: '' }]);
+  scripts.detachAll();
+  writeFileSync(join(folder, 'second'), '');
+  told.length = 0;
+  const latest = { type: 'progress', uuid, percent: 20, text: 'said to nobody' };
+  await until('the next server hears of it', () => {
+    scripts.attach(uuid, 0);
+    scripts.detachAll();
+    return progress().some((message) => message.type === 'progress' && message.percent === 20);
+  });
+  t.same(progress().at(-1), latest);
+  writeFileSync(join(folder, 'end'), '');
+  told.length = 0;
+  await until('it has ended', () => {
+    told.length = 0;
+    scripts.attach(uuid, 0);
+    scripts.detachAll();
+    return told.some(({ type }) => type === 'ended');
+  });
+  t.match(told, [latest, { type: 'ended', uuid, end: { exitCode: 3 } }]);
 });
 
 t.test('a grace as long as a timer can be is kept', async (t) => {

@@ -11,8 +11,21 @@ const bash = (spawner: Spawner, script: string, stdin?: number) =>
 async function run(spawner: Spawner, script: string, stdin?: number) {
   const child = await bash(spawner, script, stdin);
   const [stdout, stderr, status] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
+  const side = await sideOf(child);
+  child.side.close();
   child.reap();
-  return { stdout, stderr, status, pid: child.pid };
+  return { stdout, stderr, side, status, pid: child.pid };
+}
+
+/** All that is in the side pipe now. */
+async function sideOf({ side }: Child): Promise<string> {
+  let all = '';
+  for (;;) {
+    await side.arrival();
+    const bytes = side.read();
+    if (bytes === null) return all;
+    all += bytes.toString('latin1');
+  }
 }
 
 t.test('the better spawner is used where it works', async (t) => {
@@ -59,6 +72,39 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
       t.equal(stdout, `${readFileSync(new URL(import.meta.url), 'utf8')}read only\n`);
     });
 
+    t.test('what it writes to descriptor 3 is there for whoever looks, and never waited for', async (t) => {
+      const child = await bash(
+        spawner,
+        'stop() { kill -STOP $$; }; stop; echo one >&3; stop; echo two >&3; exec 3>&-; stop',
+      );
+      const untilStopped = () =>
+        until('it has stopped', () => /\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'latin1')));
+      for (const said of ['', 'one\n', 'two\n']) {
+        await untilStopped();
+        t.equal(await sideOf(child), said);
+        t.equal(await sideOf(child), '', 'once');
+        process.kill(child.pid, 'SIGCONT');
+      }
+      t.match(await child.exited, { exitCode: 0 });
+      t.equal(await sideOf(child), '', 'an end that is closed is nothing');
+      for (const pipe of [child.stdout, child.stderr]) pipe.destroy();
+      child.side.close();
+      child.reap();
+    });
+
+    t.test('what it wrote there before its exit is read then, though another process holds the pipe', async (t) => {
+      // As much as it can have written without anybody looking: a pipe holds 64 KiB, and Node reads ahead as much.
+      const count = spawner.kind === 'posix_spawn' ? 12_000 : 20_000;
+      const numbers = Array.from({ length: count }, (_, i) => `${i + 1}\n`).join('');
+      const child = await bash(spawner, `sleep 1000 </dev/null >/dev/null 2>&1 & echo $!; seq 1 ${count} >&3`);
+      const holder = Number(await text(child.stdout));
+      await child.exited;
+      t.equal(await sideOf(child), numbers);
+      process.kill(holder, 'SIGKILL');
+      child.side.close();
+      child.reap();
+    });
+
     t.test('all signals are back at their default, none is blocked', async (t) => {
       const { stdout } = await run(spawner, 'grep -E "SigBlk|SigIgn" /proc/self/status');
       t.same(stdout.match(/[0-9a-f]{16}/g), ['0'.repeat(16), '0'.repeat(16)]);
@@ -76,9 +122,9 @@ t.test('a script can write to /dev/stdout, because it has pipes', async (t) => {
   t.same([stdout, stderr], ['a\nc\n', 'b\n']);
 });
 
-t.test('a child inherits no descriptor besides its three streams', async (t) => {
+t.test('a child inherits no descriptor besides its three streams and the side pipe', async (t) => {
   const { stdout } = await run(await createSpawner(), 'exec ls /proc/self/fd');
-  t.equal(stdout, '0\n1\n2\n3\n', '3 is the folder that ls reads');
+  t.equal(stdout, '0\n1\n2\n3\n4\n', '4 is the folder that ls reads');
 });
 
 t.test('a child that ended keeps its process id until it is reaped', async (t) => {
@@ -89,6 +135,7 @@ t.test('a child that ended keeps its process id until it is reaped', async (t) =
   t.throws(() => readFileSync(`/proc/${child.pid}/stat`), { code: 'ENOENT' });
   child.stdout.destroy();
   child.stderr.destroy();
+  child.side.close();
 });
 
 t.test('two hundred children at once all come to their end, and no descriptor stays open', async (t) => {

@@ -7,6 +7,7 @@ import type { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 import { clockOffset } from '../../src/persistence/sql/clock.ts';
 import { insertCommands } from '../../src/persistence/sql/commands.ts';
+import { storeProgress } from '../../src/persistence/sql/progress.ts';
 import { appendTransitions } from '../../src/persistence/sql/transitions.ts';
 import { newCommand } from '../helpers/database.ts';
 import { journalFor, OWNER } from '../helpers/journal.ts';
@@ -199,6 +200,77 @@ t.test('an outcome once stored stays', async (t) => {
   await journal.finish(uuid, executed, new Date());
   await journal.finish(uuid, { ...executed, status: 'STOPPED', reason: 'stop' }, new Date());
   t.equal((await reader.get(uuid))?.status, 'EXECUTED');
+});
+
+const told = (percent: number, text = '') => ({ percent, text });
+
+t.test(
+  'of the progress that comes together the latest is stored, and it stays when the command has ended',
+  async (t) => {
+    const { journal, reader, queries } = await journalFor(t);
+    const { uuid } = await begin(journal);
+    const other = await begin(journal);
+    t.equal((await reader.get(uuid))?.progress, null);
+    const before = queries();
+    for (const percent of [1, 2, 3]) journal.progress(uuid, told(percent));
+    journal.progress(other.uuid, told(50, 'größe'));
+    await journal.idle();
+    t.equal(queries() - before, 1, 'all in one statement');
+    t.same((await reader.get(uuid))?.progress, told(3));
+    t.same((await reader.get(other.uuid))?.progress, told(50, 'größe'));
+    journal.progress(uuid, told(99.5, 'nearly'));
+    await journal.finish(uuid, executed, new Date());
+    t.match(await reader.get(uuid), { status: 'EXECUTED', progress: told(99.5, 'nearly') });
+  },
+);
+
+t.test('progress never comes after the outcome, nor from a server that does not own the command', async (t) => {
+  const { journal, reader, pool } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  const store = (owner: number) => storeProgress(pool, owner, [{ uuid, progress: told(1), isTold: true }]);
+  await store(OWNER + 1);
+  t.equal((await reader.get(uuid))?.progress, null);
+  await journal.finish(uuid, executed, new Date());
+  await store(OWNER);
+  journal.progress(uuid, told(2));
+  await journal.idle();
+  t.equal((await reader.get(uuid))?.progress, null);
+});
+
+t.test('those who follow all commands hear of progress once a second at most, and of the last at once', async (t) => {
+  const { journal, rows, failAfterCommit } = await journalFor(t);
+  const events = async (uuid: string) =>
+    (await rows('SELECT status, progress FROM command_events WHERE command_uuid = $1 ORDER BY seq', [uuid])).map(
+      ({ status, progress }) => progress?.percent ?? status,
+    );
+  const { uuid } = await begin(journal);
+  const began = performance.now();
+  // Committed, but the answer got lost: the same batch comes again.
+  failAfterCommit(1, Object.assign(new Error('lost'), { code: 'ECONNRESET' }));
+  for (let percent = 1; percent <= 20; percent++) {
+    journal.progress(uuid, told(percent));
+    await journal.idle();
+  }
+  await journal.finish(uuid, executed, new Date());
+  const seconds = (performance.now() - began) / 1000;
+  const found = await events(uuid);
+  t.same(found.slice(0, 3), ['QUEUED', 'EXECUTING', 1]);
+  t.same(found.slice(-2), [20, 'EXECUTED'], 'the last before the end');
+  t.ok(found.length <= 5 + seconds, `${found} in ${seconds} s`);
+
+  const silent = await begin(journal);
+  journal.progress(silent.uuid, told(1));
+  await journal.idle();
+  journal.progress(silent.uuid, told(2));
+  t.same(
+    await until('it is told when the second is over', async () => {
+      const found = await events(silent.uuid);
+      return found.length > 3 && found;
+    }),
+    ['QUEUED', 'EXECUTING', 1, 2],
+  );
+  await journal.finish(silent.uuid, executed, new Date());
+  t.same(await events(silent.uuid), ['QUEUED', 'EXECUTING', 1, 2, 'EXECUTED'], 'nothing is told twice');
 });
 
 t.test('many loud commands together pause at the bound of memory, and all of it is stored', async (t) => {

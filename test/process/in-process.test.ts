@@ -80,7 +80,7 @@ t.test('a script of 10 MiB runs', async (t) => {
   t.equal((await run(script)).text, `the end of ${script.length}\n`);
 });
 
-t.test('the environment is clean: an allow-list, and the own uuid', async (t) => {
+t.test('the environment is clean: an allow-list, the own uuid, and where progress is told', async (t) => {
   const { run } = await runnerFor(t, {
     PATH: '/x/node_modules/.bin:/usr/bin:/bin',
     LANG: 'C.UTF-8',
@@ -90,7 +90,12 @@ t.test('the environment is clean: an allow-list, and the own uuid', async (t) =>
     SHELLVISOR_TOKEN: 'secret',
   });
   const { text, uuid } = await run('env -0 | sort -z | tr "\\0" "\\n" | grep -vE "^(PWD|SHLVL|_|HOME)="');
-  t.same(text.trim().split('\n'), ['LANG=C.UTF-8', 'PATH=/usr/bin:/bin', `SHELLVISOR_COMMAND_UUID=${uuid}`]);
+  t.same(text.trim().split('\n'), [
+    'LANG=C.UTF-8',
+    'PATH=/usr/bin:/bin',
+    `SHELLVISOR_COMMAND_UUID=${uuid}`,
+    'SHELLVISOR_PROGRESS_FD=3',
+  ]);
 });
 
 t.test('bytes pass as they are: NUL, invalid UTF-8, long lines', async (t) => {

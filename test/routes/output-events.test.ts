@@ -246,6 +246,7 @@ t.test('while nothing happens a comment is sent each 15 s', async (t) => {
   let now = 0;
   const silent: OutputPart = {
     status: 'EXECUTING',
+    progress: null,
     ended: false,
     upTo: 0,
     gap: { at: 1000, bytes: 0 },

@@ -1,9 +1,9 @@
 /** What has become of commands, one event after the other. */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import { STATUSES } from '../../command.ts';
+import { type Progress, STATUSES } from '../../command.ts';
 import { type EventPlace, parseSnapshot, type Snapshot } from '../event-place.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, storedProgress } from './connection.ts';
 
 export interface StoredEvent {
   /** The transaction that it was part of, and its number, which goes up within that. */
@@ -12,6 +12,8 @@ export interface StoredEvent {
   uuid: string;
   /** Null: it was deleted. */
   status: (typeof STATUSES)[number] | null;
+  /** Null: it is about the status, or a deletion. */
+  progress: Progress | null;
   /** In ms since the epoch. */
   at: number;
 }
@@ -32,6 +34,7 @@ const eventRow = z.object({
   seq: z.number().nullable(),
   command_uuid: z.string().nullable(),
   status: z.enum(STATUSES).nullable(),
+  progress: storedProgress,
   at: z.number().nullable(),
 });
 
@@ -41,7 +44,7 @@ export async function selectEvents(db: Connection, place: EventPlace, limit: num
   const some = sql.fragment`ORDER BY xid, seq LIMIT ${limit}`;
   const rows = await db.any(sql.type(eventRow)`
     SELECT seen.snapshot::text, trimmed.up_to::text::bigint AS trimmed_up_to,
-      e.xid::text::bigint AS xid, e.seq, e.command_uuid, e.status, e.at
+      e.xid::text::bigint AS xid, e.seq, e.command_uuid, e.status, e.progress, e.at
     FROM (SELECT pg_current_snapshot() AS snapshot) seen
     CROSS JOIN command_events_trimmed trimmed
     LEFT JOIN LATERAL (
@@ -58,8 +61,8 @@ export async function selectEvents(db: Connection, place: EventPlace, limit: num
   return {
     snapshot: parseSnapshot(first.snapshot),
     trimmedUpTo: first.trimmed_up_to,
-    events: rows.flatMap(({ xid, seq, command_uuid: uuid, status, at }) =>
-      xid === null || seq === null || uuid === null || at === null ? [] : [{ xid, seq, uuid, status, at }],
+    events: rows.flatMap(({ xid, seq, command_uuid: uuid, status, progress, at }) =>
+      xid === null || seq === null || uuid === null || at === null ? [] : [{ xid, seq, uuid, status, progress, at }],
     ),
   };
 }

@@ -3,7 +3,7 @@ import { sql } from 'slonik';
 import { z } from 'zod';
 import { STATUSES, type Stream } from '../../command.ts';
 import type { OutputPart, OutputQuery } from '../../ports.ts';
-import { type Connection, none } from './connection.ts';
+import { type Connection, none, storedProgress } from './connection.ts';
 
 /** A part of the output of one command that is not kept. */
 export interface Cut {
@@ -93,6 +93,7 @@ export const shownAndDropped = sql.fragment`
 const partRow = z
   .object({
     status: z.enum(STATUSES),
+    progress: storedProgress,
     total_bytes: z.number(),
     output_head: z.number().nullable(),
     dropped_bytes: z.number(),
@@ -114,6 +115,7 @@ const partRow = z
     const headBytes = row.output_head ?? Number.POSITIVE_INFINITY;
     return {
       status: row.status,
+      progress: row.progress,
       ended,
       upTo: row.total_bytes,
       gap: { at: headBytes, bytes: row.dropped_bytes },
@@ -134,7 +136,7 @@ export function selectOutput(
 ): Promise<OutputPart | null> {
   const streams = stream === undefined ? Object.values(STREAM_NUMBER) : [STREAM_NUMBER[stream]];
   return db.maybeOne(sql.prepared('get_output', partRow)`
-    SELECT c.status, shown.total_bytes, c.output_head, gap.dropped_bytes,
+    SELECT c.status, c.progress, shown.total_bytes, c.output_head, gap.dropped_bytes,
       printed.data, printed.places, printed.lengths, printed.streams, printed.wanted
     FROM commands c
     ${shownAndDropped}

@@ -3,7 +3,7 @@ import { sql } from 'slonik';
 import { z } from 'zod';
 import { type CommandRecord, droppedLine, REASONS, SCRIPT_MAX_BYTES, STATUSES } from '../../command.ts';
 import type { CommandFilter, ListPage, ListQuery } from '../../ports.ts';
-import { type Connection, type SqlFragment, storedInputs, storedOptions } from './connection.ts';
+import { type Connection, type SqlFragment, storedInputs, storedOptions, storedProgress } from './connection.ts';
 import { conditionsOf, where } from './filters.ts';
 import { shownAndDropped } from './output.ts';
 import { orderOf, type Page, pageOf, pageOfIds } from './pages.ts';
@@ -30,6 +30,7 @@ const recordRow = z
     started_at: z.number().nullable(),
     ended_at: z.number().nullable(),
     duration_ms: z.number().nullable(),
+    progress: storedProgress,
     total_bytes: z.number(),
     output_head: z.number().nullable(),
     dropped_bytes: z.number(),
@@ -57,6 +58,7 @@ const recordRow = z
       outputPreview: preview,
       outputTruncated: row.dropped_bytes > 0,
       outputBytes: row.total_bytes,
+      progress: row.progress,
       reason: row.reason,
       exitCode: row.exit_code,
       signal: row.signal,
@@ -72,8 +74,8 @@ const recordRow = z
 const selectRecords = (page: SqlFragment, limit: number, scriptLimit: number, inputs: SqlFragment) => sql.fragment`
   SELECT c.id, c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
     length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.status, c.reason, c.exit_code, c.signal,
-    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, shown.total_bytes, c.output_head, gap.dropped_bytes, printed.data, printed.streams,
-    printed.lengths
+    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.progress, shown.total_bytes, c.output_head,
+    gap.dropped_bytes, printed.data, printed.streams, printed.lengths
   FROM (${page}) c
   ${shownAndDropped}
   LEFT JOIN LATERAL (
