@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
+import { deletions } from './deletions.ts';
 import { durableOutput } from './durable-output.ts';
 import { followers } from './followers.ts';
 import { lists } from './lists.ts';
@@ -20,6 +21,7 @@ const benchmarks: Record<string, Benchmark> = {
   queue,
   reads,
   lists,
+  deletions,
   memory,
 };
 

@@ -8,6 +8,7 @@ import { connect } from './database.ts';
 import { figure } from './figures.ts';
 import { get } from './load.ts';
 import { startServer } from './server.ts';
+import { fillUp } from './stored.ts';
 
 const BARE_APP = fileURLToPath(new URL('./bare-app.ts', import.meta.url));
 const CONNECTIONS = 32;
@@ -79,31 +80,6 @@ async function startBareApp(run: Run, databaseUrl: string): Promise<string> {
   });
   const [url] = await once(child, 'message');
   return url;
-}
-
-/** Stores ended commands, each with an output, until there are `total`. */
-async function fillUp(db: Client, total: number): Promise<void> {
-  await db.query(
-    `WITH made AS (
-       SELECT n, CASE WHEN n % 100 = 0 THEN 'STOPPED' WHEN n % 20 = 0 THEN 'FAILED' ELSE 'EXECUTED' END AS status
-       FROM generate_series((SELECT count(*) FROM commands) + 1, $1::bigint) n
-     ), stored AS (
-       INSERT INTO commands (command_uuid, description, script, durable, status, reason, exit_code, created_at,
-         started_at, ended_at, duration_ms, output_bytes, owner)
-       SELECT gen_random_uuid(), 'number ' || n, 'echo hi', false, status,
-         CASE WHEN status = 'STOPPED' THEN 'stop' ELSE 'exit' END, CASE status WHEN 'EXECUTED' THEN 0 WHEN 'FAILED' THEN 1 END,
-         now(), now(), now(), 1.5, 3, 1
-       FROM made ORDER BY n
-       RETURNING id
-     )
-     INSERT INTO command_output (command_id, byte_offset, stream, data)
-     SELECT id, 0, 1, convert_to(E'hi\\n', 'UTF8') FROM stored`,
-    [total],
-  );
-  // What PostgreSQL would do by itself within minutes, in the middle of what is measured.
-  await db.query('VACUUM ANALYZE commands');
-  await db.query('VACUUM ANALYZE command_output');
-  await db.query('CHECKPOINT');
 }
 
 async function someUuids(db: Client): Promise<string[]> {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { buildApp } from '../src/app.ts';
-import type { Commander, CommandReader, Metrics, Readiness } from '../src/ports.ts';
+import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from '../src/ports.ts';
 
 /** Where the document is kept. */
 export const OPENAPI_FILE = fileURLToPath(new URL('../docs/open-api.yml', import.meta.url));
@@ -13,6 +13,7 @@ export function buildDocumentedApp() {
   return buildApp({
     commander: {} as Commander,
     reader: {} as CommandReader,
+    keeper: {} as CommandKeeper,
     readiness: async () => ({}) as Readiness,
     metrics: {} as Metrics,
     isStorageError: () => false,

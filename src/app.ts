@@ -11,12 +11,14 @@ import {
 } from './http-errors.ts';
 import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerOpenApi } from './openapi.ts';
-import type { Commander, CommandReader, Metrics, Readiness } from './ports.ts';
+import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { eventRoutes } from './routes/events.ts';
 import { listRoutes } from './routes/list.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
+import { pinRoutes } from './routes/pins.ts';
+import { pruneRoutes } from './routes/prune.ts';
 import { rerunRoutes } from './routes/rerun.ts';
 import { transitionRoutes } from './routes/transitions.ts';
 
@@ -26,6 +28,7 @@ const BODY_LIMIT = 11 * 1024 * 1024 - 1;
 export interface AppOptions {
   commander: Commander;
   reader: CommandReader;
+  keeper: CommandKeeper;
   readiness: () => Promise<Readiness>;
   metrics: Metrics;
   /** Whether an error of a read means that the database can't be reached at the moment. */
@@ -58,8 +61,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(commandRoutes, options);
   await app.register(rerunRoutes, options);
   await app.register(listRoutes, options);
+  await app.register(pruneRoutes, options);
   await app.register(outputRoutes, options);
   await app.register(transitionRoutes, options);
+  await app.register(pinRoutes, options);
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
   return app;

@@ -61,6 +61,16 @@ export function outputLimitOf(bytes: number): OutputLimit {
   return { headBytes: bytes - tailBytes, tailBytes };
 }
 
+/** What is kept of the commands that have ended and are not pinned. What is not given has no bound. */
+export interface Retention {
+  /** How long after their end, in seconds. */
+  age?: number | undefined;
+  /** How many. */
+  count?: number | undefined;
+  /** Bytes of their scripts, stdins and outputs. */
+  bytes?: number | undefined;
+}
+
 /** What is stored of the output of a command that runs. */
 export interface StoredOutput {
   /** Where it ends: the place behind its last byte in all that was printed. */
@@ -154,10 +164,12 @@ export interface CommandRequest {
   secretEnv: SecretEnv;
   /** What its client finds it by again; nothing of it reaches the script. */
   labels: Readonly<Record<string, string>>;
+  /** Whether it is pinned from the beginning; not unless given. */
+  pinned?: boolean | undefined;
 }
 
-/** What is kept of a request: all but the values of its secrets. */
-export interface StoredRequest extends Omit<CommandRequest, 'secretEnv'> {
+/** What is kept of a request: all but the values of its secrets. A pin is none of it: that comes and goes. */
+export interface StoredRequest extends Omit<CommandRequest, 'secretEnv' | 'pinned'> {
   secretNames: readonly string[];
 }
 
@@ -177,6 +189,7 @@ export interface NewCommand extends StoredRequest {
   rerunOf: string | null;
   /** Undefined: its client has given no key. */
   idempotency: Idempotency | undefined;
+  pinned: boolean;
 }
 
 /** How the process of a command ended, as its runner saw it. */
@@ -225,6 +238,8 @@ export interface CommandRecord {
   labels: Readonly<Record<string, string>>;
   /** The command that it repeats, which may be deleted by now; null: none. */
   rerunOf: string | null;
+  /** Whether it stays when many are deleted: by retention, or by a filter. */
+  pinned: boolean;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
   output: string;
   /** Whether `output` is only the beginning. */

@@ -1,7 +1,7 @@
 /** The configuration, read from the environment. The only file that reads `process.env`. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { MAX_TIMER_MS } from './command.ts';
+import { MAX_TIMER_MS, type Retention } from './command.ts';
 import { StartupError } from './errors.ts';
 
 // Each schema's message says what the variable must be: "<NAME> must be <message>".
@@ -13,6 +13,9 @@ const wholeNumber = (min: number, max: number) =>
 
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, `one of ${values.join(', ')}`);
+
+/** A hundred years. */
+const MAX_AGE_S = 3_155_760_000;
 
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -30,6 +33,9 @@ const schema = z.object({
   SHELLVISOR_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_MAX_TIMEOUT_MS: wholeNumber(1, MAX_TIMER_MS).optional(),
   SHELLVISOR_OUTPUT_LIMIT_BYTES: wholeNumber(1024, Number.MAX_SAFE_INTEGER).default(10_485_760),
+  SHELLVISOR_RETENTION_AGE_S: wholeNumber(1, MAX_AGE_S).optional(),
+  SHELLVISOR_RETENTION_COUNT: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+  SHELLVISOR_RETENTION_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
@@ -56,6 +62,8 @@ export interface Config {
   maxTimeoutMs: number | undefined;
   /** How many bytes of the output of a command are kept. */
   outputLimitBytes: number;
+  /** What is kept of the commands that have ended. */
+  retention: Retention;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
   /** Whether control groups are used where cgroup v2 is there and ours to write. */
@@ -99,6 +107,11 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     timeoutMs: v.SHELLVISOR_TIMEOUT_MS,
     maxTimeoutMs: v.SHELLVISOR_MAX_TIMEOUT_MS,
     outputLimitBytes: v.SHELLVISOR_OUTPUT_LIMIT_BYTES,
+    retention: {
+      age: v.SHELLVISOR_RETENTION_AGE_S,
+      count: v.SHELLVISOR_RETENTION_COUNT,
+      bytes: v.SHELLVISOR_RETENTION_BYTES,
+    },
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
     cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,

@@ -158,5 +158,40 @@ export class DeletionInDoubt extends StorageUnavailable {
   }
 }
 
+/** A change of a pin that the database did not confirm in time. */
+export class PinInDoubt extends StorageUnavailable {
+  constructor() {
+    super('the database does not answer; the pin may be changed or not, send it again later');
+  }
+}
+
+/** Many commands were to be deleted, and no filter says which. */
+export class FilterRequired extends DomainError {
+  readonly code = 'FILTER_REQUIRED';
+  readonly statusCode = 400;
+  constructor(filters: readonly string[]) {
+    super(`which commands are to be deleted must be said by at least one of ${filters.join(', ')}`);
+  }
+}
+
+/** The server ends, or the client is gone, before all was deleted that a filter means. */
+export class PruneBrokenOff extends DomainError {
+  readonly code = 'DRAINING';
+  readonly statusCode = 503;
+  override readonly retryAfterSeconds = 5;
+  constructor(deleted: number) {
+    super(`the server is shutting down; ${deleted} commands are deleted, send it again for the others`);
+  }
+}
+
+/** The database has failed before all was deleted that a filter means. */
+export class PruneInDoubt extends StorageUnavailable {
+  constructor(deleted: number) {
+    super(
+      `the database does not answer; ${deleted} commands are deleted, perhaps more; send it again later for the others`,
+    );
+  }
+}
+
 /** The server can't start. The message is one line, complete, for the person at the terminal. */
 export class StartupError extends Error {}

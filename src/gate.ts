@@ -1,17 +1,19 @@
 /** What the routes talk to: closed until the database is there and what it holds has been taken up. */
 import { StorageUnavailable } from './errors.ts';
-import type { Commander, CommandReader } from './ports.ts';
+import type { Commander, CommandKeeper, CommandReader } from './ports.ts';
 
-type Behind = Commander & CommandReader;
+type Behind = Commander & CommandReader & CommandKeeper;
 
 export class Gate implements Behind {
   #commander: Commander | undefined;
   #reader: CommandReader | undefined;
+  #keeper: CommandKeeper | undefined;
 
   /** Lets requests through. Until then each is refused with StorageUnavailable. */
-  open(commander: Commander, reader: CommandReader): void {
+  open(commander: Commander, reader: CommandReader, keeper: CommandKeeper): void {
     this.#commander = commander;
     this.#reader = reader;
+    this.#keeper = keeper;
   }
 
   async submit(...args: Parameters<Behind['submit']>) {
@@ -25,6 +27,12 @@ export class Gate implements Behind {
   }
   async remove(...args: Parameters<Behind['remove']>) {
     return opened(this.#commander).remove(...args);
+  }
+  async pin(...args: Parameters<Behind['pin']>) {
+    return opened(this.#keeper).pin(...args);
+  }
+  async prune(...args: Parameters<Behind['prune']>) {
+    return opened(this.#keeper).prune(...args);
   }
   async get(...args: Parameters<Behind['get']>) {
     return opened(this.#reader).get(...args);

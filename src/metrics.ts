@@ -2,7 +2,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { aroundJournal, aroundOutput } from './around.ts';
 import type { CommittedBatch } from './persistence/journal.ts';
-import type { Journal, Load, Metrics } from './ports.ts';
+import type { Expired } from './persistence/retention.ts';
+import type { Journal, Load, Metrics, StorageUse } from './ports.ts';
 
 /** Bounds of buckets, in seconds: commands last from milliseconds to days. */
 const LONG_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 10_800, 86_400];
@@ -13,6 +14,8 @@ export interface Sources {
   load: () => Load;
   /** For how long the journal has been trying to commit its batch, in ms; 0 when it has nothing to do. */
   journalLagMs: () => number;
+  /** What is stored; null when the database has not told. */
+  storageUse: () => Promise<StorageUse | null>;
 }
 
 export class PrometheusMetrics implements Metrics {
@@ -33,6 +36,8 @@ export class PrometheusMetrics implements Metrics {
     'From putting a batch together to its commit',
     SHORT_SECONDS,
   );
+  readonly #expired = this.#counter('retention_deleted_total', 'Commands that retention has deleted', ['rule']);
+  readonly #expiredBytes = this.#counter('retention_deleted_bytes_total', 'Bytes that these kept', ['rule']);
   readonly #requests = this.#histogram('http_request_seconds', 'HTTP requests', SHORT_SECONDS, [
     'method',
     'route',
@@ -45,7 +50,7 @@ export class PrometheusMetrics implements Metrics {
   }
 
   /** What is known only at the moment. To be called once. */
-  collectFrom({ load, journalLagMs }: Sources): void {
+  collectFrom({ load, journalLagMs, storageUse }: Sources): void {
     this.#gauge('commands_queued', 'Commands that wait for a slot', () => load().waiting);
     this.#gauge('commands_executing', 'Slots that are taken', () => load().executing);
     this.#gauge('slots', 'Commands that may execute at once', () => load().maxParallel);
@@ -55,6 +60,11 @@ export class PrometheusMetrics implements Metrics {
       'For how long the journal has been trying to commit its batch',
       () => journalLagMs() / 1000,
     );
+    const stored = (figure: keyof StorageUse) => async () => (await storageUse())?.[figure] ?? Number.NaN;
+    this.#gauge('stored_commands', 'Commands that are stored', stored('commands'));
+    this.#gauge('stored_pinned_commands', 'Pinned commands that have ended', stored('pinned'));
+    this.#gauge('stored_bytes', 'Bytes of scripts, stdins and outputs that are kept', stored('bytes'));
+    this.#gauge('stored_disk_bytes', 'Bytes of our tables on the disk of the database', stored('diskBytes'));
   }
 
   text(): Promise<string> {
@@ -68,6 +78,12 @@ export class PrometheusMetrics implements Metrics {
   batch({ entries, durationMs }: CommittedBatch): void {
     this.#batchEntries.observe(entries);
     this.#batchTime.observe(durationMs / 1000);
+  }
+
+  /** Counts what retention has deleted. */
+  expired({ rule, commands, bytes }: Expired): void {
+    this.#expired.inc({ rule }, commands);
+    this.#expiredBytes.inc({ rule }, bytes);
   }
 
   /** Counts what goes into a journal. */
@@ -115,13 +131,13 @@ export class PrometheusMetrics implements Metrics {
     return new Histogram({ name: `shellvisor_${name}`, help, buckets, labelNames, registers: [this.#registry] });
   }
 
-  #gauge(name: string, help: string, value: () => number): void {
+  #gauge(name: string, help: string, value: () => number | Promise<number>): void {
     new Gauge({
       name: `shellvisor_${name}`,
       help,
       registers: [this.#registry],
-      collect() {
-        this.set(value());
+      async collect() {
+        this.set(await value());
       },
     });
   }

@@ -152,6 +152,7 @@ export interface CommandFilter {
   exitCode?: number | undefined;
   /** Those with all of these labels. */
   labels?: Readonly<Record<string, string>> | undefined;
+  pinned?: boolean | undefined;
   createdAfter?: Date | undefined;
   createdBefore?: Date | undefined;
   /** What is in the description or the beginning of the script, whatever the case of its letters. */
@@ -278,6 +279,41 @@ export interface Submission {
   isReplay: boolean;
 }
 
+/** What a deletion of many commands has done, or would do. */
+export interface Pruned {
+  deleted: number;
+  /** Those that the filter means and that stay. */
+  kept: {
+    /** They wait or run. */
+    live: number;
+    /** They have ended, and are pinned. */
+    pinned: number;
+  };
+}
+
+/** Decides what is kept of the stored commands, whichever server has run them. */
+export interface CommandKeeper {
+  /** Pins a command, or takes the pin off. @throws CommandNotFound, PinInDoubt */
+  pin(uuid: string, pinned: boolean): Promise<void>;
+  /**
+   * Deletes all commands of a filter that were there when it began, in small transactions; those that live or are
+   * pinned stay. With `dryRun` it only counts. @throws PruneBrokenOff, also when `signal` aborts; what was deleted stays so
+   */
+  prune(filter: CommandFilter, dryRun: boolean, signal: AbortSignal): Promise<Pruned>;
+}
+
+/** What is stored of commands, as of the last few seconds. */
+export interface StorageUse {
+  /** All of them. */
+  commands: number;
+  /** Of these, how many are pinned and have ended. */
+  pinned: number;
+  /** Bytes of the scripts, stdins and outputs of those that have ended. */
+  bytes: number;
+  /** What all tables take on the disk of the database, in bytes. */
+  diskBytes: number;
+}
+
 /** What clients may do with commands. */
 export interface Commander {
   /**
@@ -336,4 +372,6 @@ export interface Readiness {
   launcherPid: number | null;
   /** Null until commands are taken. */
   load: Load | null;
+  /** Null until the database has told. */
+  storage: StorageUse | null;
 }

@@ -152,6 +152,7 @@ async function start(
   const app = await buildApp({
     commander: gate,
     reader: gate,
+    keeper: gate,
     readiness,
     metrics,
     isStorageError: isUnavailable,
@@ -175,6 +176,13 @@ async function start(
       outputLimit: outputLimitOf(config.outputLimitBytes),
       onCommitted: (batch) => metrics.batch(batch),
       onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
+      retention: config.retention,
+      onExpired: (expired) => {
+        metrics.expired(expired);
+        log.info(expired, 'retention has deleted commands');
+      },
+      onRetentionFailed: (error) =>
+        log.warn({ reason: reasonOf(error) }, 'retention could not delete commands; trying again in a minute'),
       onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
       ...(signal !== undefined && { signal }),
     });
@@ -200,13 +208,17 @@ async function start(
     inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,
   });
   parts.commander = commander;
-  metrics.collectFrom({ load: commander.load, journalLagMs: () => storage.journal.lagMs });
+  metrics.collectFrom({
+    load: commander.load,
+    journalLagMs: () => storage.journal.lagMs,
+    storageUse: () => storage.use(),
+  });
   // First of all: a server that can't listen must not have started anything.
   address ??= await serve('is ready');
   const { queued, living, lost, killed } = storage.recovered;
   commander.readmit(living);
   commander.admit(queued);
-  gate.open(commander, storage.reader);
+  gate.open(commander, storage.reader, storage.keeper);
   const found = { queued: queued.length, living: living.length, lost, killed };
   log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'ready');
 }
@@ -236,11 +248,14 @@ async function waitFor(
 
 async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: AbortSignal): Promise<Readiness> {
   const { storage, commander } = parts;
-  const isUp = await Promise.race([storage?.isUp() ?? false, delay(READINESS_MS, false)]);
+  const [isUp, use = null] = await Promise.all([
+    Promise.race([storage?.isUp() ?? false, delay(READINESS_MS, false)]),
+    storage?.use(),
+  ]);
   const launcherPid = parts.launcher === undefined ? null : process.ppid;
   const { description: scripts, layers } = runner;
   const load = commander?.load() ?? null;
-  const base = { database: isUp ? 'up' : 'down', scripts, layers, launcherPid, load } as const;
+  const base = { database: isUp ? 'up' : 'down', scripts, layers, launcherPid, load, storage: use } as const;
   if (stopping.aborted) return { ...base, status: 'draining' };
   if (storage === undefined || commander === undefined) return { ...base, status: 'starting' };
   return { ...base, status: isUp && !storage.journal.isStuck ? 'ready' : 'unavailable' };

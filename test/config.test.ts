@@ -16,6 +16,7 @@ t.test('without any variable the defaults hold', async (t) => {
     timeoutMs: undefined,
     maxTimeoutMs: undefined,
     outputLimitBytes: 10_485_760,
+    retention: { age: undefined, count: undefined, bytes: undefined },
     shutdownMs: 10_000,
     cgroups: true,
     environment: {},
@@ -35,6 +36,9 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_TIMEOUT_MS: '1000',
     SHELLVISOR_MAX_TIMEOUT_MS: '2000',
     SHELLVISOR_OUTPUT_LIMIT_BYTES: '1024',
+    SHELLVISOR_RETENTION_AGE_S: '2592000',
+    SHELLVISOR_RETENTION_COUNT: '1',
+    SHELLVISOR_RETENTION_BYTES: '9007199254740991',
     SHELLVISOR_SHUTDOWN_MS: '',
   };
   t.match(loadConfig(env), {
@@ -49,6 +53,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     timeoutMs: 1000,
     maxTimeoutMs: 2000,
     outputLimitBytes: 1024,
+    retention: { age: 2_592_000, count: 1, bytes: 2 ** 53 - 1 },
     shutdownMs: 10_000,
     cgroups: true,
   });
@@ -61,6 +66,13 @@ t.test('a value of no use is refused with the name of its variable', async (t) =
     ['SHELLVISOR_MAX_PARALLEL', '0', 'SHELLVISOR_MAX_PARALLEL must be a whole number from 1 to 100000, not "0"'],
     ['SHELLVISOR_TIMEOUT_MS', '-1', 'SHELLVISOR_TIMEOUT_MS must be a whole number from 1 to 2147483647, not "-1"'],
     ['SHELLVISOR_SHUTDOWN_MS', '99999999999', /^SHELLVISOR_SHUTDOWN_MS must be a whole number from 100 to/],
+    [
+      'SHELLVISOR_RETENTION_AGE_S',
+      '30d',
+      /^SHELLVISOR_RETENTION_AGE_S must be a whole number from 1 to 3155760000, not "30d"$/,
+    ],
+    ['SHELLVISOR_RETENTION_COUNT', '0', /^SHELLVISOR_RETENTION_COUNT must be a whole number from 1 to/],
+    ['SHELLVISOR_RETENTION_BYTES', '1e9', /^SHELLVISOR_RETENTION_BYTES must be a whole number from 1 to/],
     ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud"$/],
   ] as const) {
     t.throws(() => loadConfig({ [name]: value }), { message, constructor: StartupError }, `${name}=${value}`);

@@ -140,7 +140,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
   /** Stores a command and admits it. @returns its uuid; null when another command has its key. */
   async function store(
-    { secretEnv, ...request }: CommandRequest,
+    { secretEnv, pinned = false, ...request }: CommandRequest,
     rerunOf: string | null,
     idempotency: Idempotency | undefined,
   ): Promise<string | null> {
@@ -161,7 +161,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       if (secretNames.length > 0) secrets.set(uuid, secretEnv);
       supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
     };
-    const command = { ...request, secretNames, uuid, createdAt: new Date(), rerunOf, idempotency };
+    const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), rerunOf, idempotency };
     const admitted = journal.insert(command, admit).then((isStored) => {
       if (isStored) admit();
       return isStored;

@@ -15,11 +15,12 @@ export interface RunOptions {
   timeout?: number;
   nice?: number;
   keepBackground?: true;
+  pin?: true;
 }
 
 /** @throws WrongUsage when there is no script, or a file can't be read. */
 export function newCommand(first: string | undefined, rest: readonly string[], options: RunOptions): NewCommand {
-  const { file, description, env, secretEnv, label, cwd, stdin, timeout, nice, keepBackground } = options;
+  const { file, description, env, secretEnv, label, cwd, stdin, timeout, nice, keepBackground, pin } = options;
   const isInline = file === undefined && first !== undefined && first !== '-';
   const scriptFile = file ?? '-';
   if (!isInline && scriptFile === '-') {
@@ -42,6 +43,7 @@ export function newCommand(first: string | undefined, rest: readonly string[], o
       timeout_ms: timeout,
       nice,
       keep_background: keepBackground,
+      pinned: pin,
     }),
   );
 }

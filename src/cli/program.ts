@@ -1,14 +1,14 @@
 /** The commands of the command line, with their options and their help. */
 import { readFileSync } from 'node:fs';
 import { Command as Program } from 'commander';
-import { Shellvisor } from '../client/index.ts';
+import { type ListQuery, Shellvisor } from '../client/index.ts';
 import { FAILURE, USAGE } from './exit-codes.ts';
 import { followAsJson, followOurs, followToEnd } from './follow.ts';
 import { newCommand, type RunOptions } from './new-command.ts';
 import { serve } from './serve.ts';
-import { inWords, steps, table } from './show.ts';
+import { inWords, prunedInWords, steps, table } from './show.ts';
 import { write } from './terminal.ts';
-import { pair, secret, several, span, wholeNumber } from './values.ts';
+import { pair, secret, several, span, time, wholeNumber } from './values.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
@@ -41,11 +41,21 @@ interface RerunOptions extends StartOptions {
   secretEnv: Record<string, string> | undefined;
 }
 
-interface ListOptions extends CommonOptions {
+interface FilterOptions extends CommonOptions {
   status: string[] | undefined;
   label: Record<string, string> | undefined;
   search: string | undefined;
+  after: string | undefined;
+  before: string | undefined;
+}
+
+interface ListOptions extends FilterOptions {
+  pinned: true | undefined;
   limit: number;
+}
+
+interface PruneOptions extends FilterOptions {
+  dryRun: true | undefined;
 }
 
 /** Sets `process.exitCode`. Its actions throw what the client throws. */
@@ -77,6 +87,15 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     else process.exitCode = await followOurs(client, created.uuid, options.json === true);
   };
 
+  /** One that means the commands of some filters. */
+  const filtering = (name: string, summary: string) =>
+    talking(name, summary)
+      .option('--status <status>', 'only QUEUED, EXECUTING, EXECUTED, FAILED or STOPPED; may be repeated', several)
+      .option('-l, --label <KEY=VALUE>', 'only those with this label; may be repeated', pair)
+      .option('-q, --search <text>', 'only those with this in their description or script')
+      .option('--after <time>', 'only those sent later than this: 2026-11-23T22:51:26Z, or 7d for so long ago', time)
+      .option('--before <time>', 'only those sent earlier than this', time);
+
   talking('run', 'run a script, and show its output as it comes')
     .argument('[script]', 'the script itself; - or nothing for stdin')
     .argument('[args...]', "the script's $1, $2 …")
@@ -91,6 +110,7 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     .option('--nice <n>', 'how much it lets others go first, 0 to 19', wholeNumber)
     .option('--keep-background', 'let what it leaves in the background live on')
     .option('--idempotency-key <key>', IDEMPOTENCY_KEY)
+    .option('--pin', 'keep it when many are deleted')
     .option('--detach', DETACH)
     .passThroughOptions()
     .addHelpText('after', EXIT_CODES)
@@ -113,15 +133,12 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
       await started(client, await client.rerun(uuid, { secretEnv, idempotencyKey }), options);
     });
 
-  talking('ls', 'list commands, newest first')
-    .option('--status <status>', 'only QUEUED, EXECUTING, EXECUTED, FAILED or STOPPED; may be repeated', several)
-    .option('-l, --label <KEY=VALUE>', 'only those with this label; may be repeated', pair)
-    .option('-q, --search <text>', 'only those with this in their description or script')
+  filtering('ls', 'list commands, newest first')
+    .option('--pinned', 'only those that are pinned')
     .option('-n, --limit <n>', 'at most so many', wholeNumber, 20)
     .action(async (options: ListOptions) => {
-      const { status, label = {}, search: q, limit } = options;
-      const labels = Object.fromEntries(Object.entries(label).map(([key, value]) => [`label.${key}`, value]));
-      const commands = await clientOf(options).list({ status, q, limit, ...labels });
+      const { pinned, limit } = options;
+      const commands = await clientOf(options).list({ ...filtersOf(options), pinned, limit });
       await print(options, commands, () => table(commands, Date.now(), process.stdout.columns));
     });
 
@@ -160,6 +177,23 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
       return each(uuids, options, 'deleted', (uuid) => client.remove(uuid));
     });
 
+  filtering('prune', 'delete all commands of some filters that have ended and are not pinned')
+    .option('--dry-run', 'only tell how many')
+    .action(async (options: PruneOptions) => {
+      const pruned = await clientOf(options).prune(filtersOf(options), { dryRun: options.dryRun === true });
+      await print(options, pruned, () => prunedInWords(pruned));
+    });
+
+  for (const name of ['pin', 'unpin'] as const) {
+    const isPin = name === 'pin';
+    talking(name, isPin ? 'keep commands when many are deleted' : 'take the pins off commands again')
+      .argument('<uuids...>')
+      .action((uuids: string[], options: CommonOptions) => {
+        const client = clientOf(options);
+        return each(uuids, options, isPin ? 'pinned' : 'unpinned', (uuid) => client[name](uuid));
+      });
+  }
+
   program
     .command('serve')
     .summary('start a server')
@@ -171,6 +205,12 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     });
 
   return program;
+}
+
+/** The filters of a list, as the server knows them. */
+function filtersOf({ status, label = {}, search, after, before }: FilterOptions): ListQuery {
+  const labels = Object.fromEntries(Object.entries(label).map(([key, value]) => [`label.${key}`, value]));
+  return { status, q: search, created_after: after, created_before: before, ...labels };
 }
 
 /** Prints an answer as JSON, where that is wanted, else in words. */

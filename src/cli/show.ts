@@ -1,5 +1,5 @@
 /** Commands in words. */
-import type { Command, Outcome, Transition } from '../client/index.ts';
+import type { Command, Outcome, Pruned, Transition } from '../client/index.ts';
 import { printable } from './terminal.ts';
 
 const SECOND = 1000;
@@ -78,15 +78,22 @@ export function steps(transitions: readonly Transition[]): string {
   return columns([['AT', 'FROM', 'EVENT', 'TO'], ...rows]);
 }
 
+/** What a deletion of many commands has done. */
+export function prunedInWords({ deleted, kept, dry_run: isDry }: Pruned): string {
+  const { live, pinned } = kept;
+  const stay = [live > 0 && `${live} waiting or running`, pinned > 0 && `${pinned} pinned`].filter(Boolean).join(', ');
+  return `${deleted} ${isDry ? 'would be deleted' : 'deleted'}${stay === '' ? '' : `; kept: ${stay}`}\n`;
+}
+
 /** One command with all that is known of it, its output at the end. */
 export function inWords(shown: Command): string {
-  const { durable, description, labels, options, inputs, rerun_of, progress } = shown;
+  const { durable, pinned, description, labels, options, inputs, rerun_of, progress } = shown;
   const facts: [string, string | null][] = [
     ['uuid', shown.command_uuid],
     ['description', printable(description) || null],
     ['status', `${shown.status}: ${outcomeInWords(shown)}`],
     ['progress', progress === null ? null : printable(`${progress.percent} % ${progress.text}`.trim())],
-    ['kind', durable ? 'durable' : 'regular'],
+    ['kind', `${durable ? 'durable' : 'regular'}${pinned ? ', pinned' : ''}`],
     [
       'labels',
       Object.entries(labels)

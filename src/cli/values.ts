@@ -27,6 +27,13 @@ export function span(text: string): number {
   return Math.round(Number(number) * (UNIT_MS[unit] as number));
 }
 
+/** A time such as `2026-11-23T22:51:26Z`, or a span such as `7d`: so long ago. @returns as in ISO 8601. */
+export function time(text: string): string {
+  if (/^\d{4}-/.test(text)) return text;
+  if (!/\d[a-z]+$/.test(text)) throw new InvalidArgumentError('It must look like 2026-11-23T22:51:26Z or 7d.');
+  return new Date(Date.now() - span(text)).toISOString();
+}
+
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);

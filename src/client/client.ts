@@ -7,7 +7,7 @@
  */
 import { Refused, Unreachable } from './errors.ts';
 import { follow } from './follow.ts';
-import type { Command, CommandEvent, ErrorAnswer, NewCommand, Transition } from './types.ts';
+import type { Command, CommandEvent, ErrorAnswer, NewCommand, Pruned, Transition } from './types.ts';
 
 export interface ShellvisorOptions {
   /** Where the server is; `http://localhost:8080` unless given. */
@@ -33,6 +33,13 @@ export interface RerunOptions extends RepeatOptions {
 
 /** Which commands are listed: the parameters of `GET /api/v1/commands`, such as `status` and `limit`. */
 export type ListQuery = Record<string, string | number | boolean | readonly string[] | undefined>;
+
+export interface PruneOptions {
+  /** Whether it is only told how many would be deleted. */
+  dryRun?: boolean;
+  /** When it aborts the server stops; what was deleted stays so. */
+  signal?: AbortSignal;
+}
 
 export interface FollowOptions {
   /** How long the server may be away, in ms; a minute unless given. */
@@ -97,6 +104,22 @@ export class Shellvisor {
   /** Deletes a command with its output, stopping it first when it runs. */
   async remove(uuid: string): Promise<void> {
     await this.#fetch(pathOf(uuid), { method: 'DELETE' });
+  }
+
+  /** Deletes all commands of some filters, those of `list`, that have ended and are not pinned. */
+  prune(filters: ListQuery, { dryRun, signal }: PruneOptions = {}): Promise<Pruned> {
+    const query = queryOf({ ...filters, dry_run: dryRun });
+    return this.#json(`/api/v1/commands${query}`, { method: 'DELETE', ...(signal !== undefined && { signal }) });
+  }
+
+  /** Pins a command: it stays when many are deleted. */
+  async pin(uuid: string): Promise<void> {
+    await this.#fetch(`${pathOf(uuid)}/pin`, { method: 'PUT' });
+  }
+
+  /** Takes the pin off a command. */
+  async unpin(uuid: string): Promise<void> {
+    await this.#fetch(`${pathOf(uuid)}/pin`, { method: 'DELETE' });
   }
 
   #post(path: string, body: object, { idempotencyKey }: RepeatOptions): Promise<{ uuid: string }> {

@@ -3,9 +3,10 @@ export {
   type CreateOptions,
   type FollowOptions,
   type ListQuery,
+  type PruneOptions,
   type RerunOptions,
   Shellvisor,
   type ShellvisorOptions,
 } from './client.ts';
 export { Refused, Unreachable } from './errors.ts';
-export type { Command, CommandEvent, NewCommand, Outcome, Progress, Transition } from './types.ts';
+export type { Command, CommandEvent, NewCommand, Outcome, Progress, Pruned, Transition } from './types.ts';

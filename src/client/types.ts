@@ -1,6 +1,7 @@
 /** What clients send and get, by the schemas of the server. Types alone: nothing of the server is loaded. */
 import type { z } from 'zod';
 import type { NewCommandBody } from '../routes/commands.ts';
+import type { PrunedBody } from '../routes/prune.ts';
 import type { CommandBody, ErrorBody } from '../routes/schemas.ts';
 import type { TransitionBody } from '../routes/transitions.ts';
 
@@ -12,6 +13,9 @@ export type Command = z.output<typeof CommandBody>;
 
 /** A step that a command took through its statechart. */
 export type Transition = z.output<typeof TransitionBody>;
+
+/** What a deletion of many commands has done, or would do. */
+export type Pruned = z.output<typeof PrunedBody>;
 
 export type ErrorAnswer = z.output<typeof ErrorBody>;
 

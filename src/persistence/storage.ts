@@ -1,19 +1,24 @@
 /** The database as the rest of the server sees it: where it is, and all that works with it once it is there. */
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
-import type { CommandReader, ProcessRunner } from '../ports.ts';
+import type { CommandKeeper, CommandReader, ProcessRunner, StorageUse } from '../ports.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
 import { journalName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
+import { createKeeper } from './keeper.ts';
 import { migrate } from './migrate.ts';
 import { mayPass, openPool, Patience, type PoolOptions, reasonOf } from './pool.ts';
 import { createReader } from './reader.ts';
 import { READ_MS } from './reads.ts';
 import { type Recovered, recover } from './recovery.ts';
+import { type RetentionOptions, retainRegularly } from './retention.ts';
 import { clockOffset } from './sql/clock.ts';
+import { selectStorageUse } from './sql/totals.ts';
+import { watchStorageUse } from './storage-use.ts';
 import { trimRegularly } from './trimming.ts';
+import { createTurns } from './turns.ts';
 
 /** How long a statement of a batch may take, in ms: the first time, and at most after time-outs. */
 const BATCH_MS = [15_000, 600_000] as const;
@@ -45,7 +50,9 @@ export async function locateDatabase(databaseUrl: string | undefined, dataDir: s
   }
 }
 
-export interface StorageOptions extends Pick<JournalOptions, 'outputLimit' | 'onCommitted' | 'onRetry' | 'onRefused'> {
+export interface StorageOptions
+  extends Pick<JournalOptions, 'outputLimit' | 'onCommitted' | 'onRetry' | 'onRefused'>,
+    Pick<RetentionOptions, 'retention' | 'onExpired' | 'onRetentionFailed'> {
   database: Database;
   dataDir: string;
   /** The number of this server, where a launcher gives it one. */
@@ -58,6 +65,9 @@ export interface StorageOptions extends Pick<JournalOptions, 'outputLimit' | 'on
 export interface Storage {
   journal: BatchJournal;
   reader: CommandReader;
+  keeper: CommandKeeper;
+  /** What is stored; null when the database has not told yet. Answers within about a second, and never rejects. */
+  use(): Promise<StorageUse | null>;
   /** What servers before this one have left behind. */
   recovered: Recovered;
   /** Whether the database answers on the connection that holds our claim. */
@@ -124,12 +134,17 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   });
   const recovered = await recover(journalPool, claim, options.runner);
   journal.resumeTransitions([...recovered.living, ...recovered.queued]);
+  const turns = createTurns();
+  const { retention, onExpired, onRetentionFailed } = options;
+  retainRegularly({ retention, pool: deletePool, turns, changes, onExpired, onRetentionFailed }, closing.signal);
   opening.defer(() => journal.idle());
 
   const opened = opening.move();
   return {
     journal,
     reader: createReader(pool, changes),
+    keeper: createKeeper({ pool, deletePool, turns, changes }),
+    use: watchStorageUse(() => selectStorageUse(pool)),
     recovered,
     isUp: () => claim.isHeld(),
     close: () => opened.disposeAsync(),

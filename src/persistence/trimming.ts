@@ -1,5 +1,6 @@
 /** Deletes from time to time what has been kept for long enough: a little at once, since nobody shall wait for it. */
 import type { DatabasePool } from 'slonik';
+import { regularly } from './regularly.ts';
 import { trimEvents } from './sql/events.ts';
 import { trimKeys } from './sql/idempotency-keys.ts';
 
@@ -13,16 +14,7 @@ const AT_ONCE = 5000;
 /** Trims from time to time, until `signal` aborts. */
 export function trimRegularly(pool: DatabasePool, signal: AbortSignal, everyMs = EVERY_MS): void {
   const trims = [() => trimEvents(pool, KEPT_EVENTS, EVENT_AGE_MS, AT_ONCE), () => trimKeys(pool, AT_ONCE)];
-  let isTrimming = false;
-  const timer = setInterval(async () => {
-    if (isTrimming) return;
-    isTrimming = true;
-    try {
-      for (const trim of trims) while ((await trim()) === AT_ONCE && !signal.aborted);
-    } catch {
-      // The database is away or busy: the next time.
-    }
-    isTrimming = false;
-  }, everyMs).unref();
-  signal.addEventListener('abort', () => clearInterval(timer));
+  regularly(everyMs, signal, async () => {
+    for (const trim of trims) while ((await trim()) === AT_ONCE && !signal.aborted);
+  });
 }

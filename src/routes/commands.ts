@@ -45,6 +45,10 @@ export const NewCommandBody = z
       ...inputFields,
       stdin: stdinField,
       labels: labelsField,
+      pinned: z
+        .boolean('pinned must be true or false')
+        .optional()
+        .describe('Whether it stays when many are deleted: by retention, or by a filter'),
     },
     {
       error: (issue) => {
@@ -84,11 +88,12 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
       },
       preValidation: separateKeys,
       handler: async (request, reply) => {
-        const { script, description, labels = {}, env, cwd, args, stdin, secret_env: secretEnv = {} } = request.body;
+        const { script, description, labels = {}, pinned, env, cwd, args, stdin } = request.body;
+        const { secret_env: secretEnv = {} } = request.body;
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };
-        const command = { script, description, durable, options, inputs, secretEnv, labels };
+        const command = { script, description, durable, options, inputs, secretEnv, labels, pinned };
         const created = await commander.submit(command, idempotencyOfCreation(request, command));
         return answerCreated(request, reply, created);
       },
@@ -157,7 +162,8 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         operationId: 'deleteCommand',
         tags: ['commands'],
         summary: 'Delete a command and its output',
-        description: 'A command that waits or runs is stopped first.',
+        description:
+          'A command that waits or runs is stopped first. A pinned one is deleted too: who names it means it.',
         params: CommandParams,
         response: {
           204: z.undefined().describe('Deleted'),

@@ -68,6 +68,7 @@ export const filterFields = {
   label: labels
     .optional()
     .describe('Only commands with this label, written as `label.NAME=VALUE`; with several all of them'),
+  pinned: flag('pinned').optional().describe('Only pinned commands, or only others'),
   reason: z
     .enum(REASONS, `reason must be one of ${REASONS.join(', ')}`)
     .optional()
@@ -97,6 +98,7 @@ export function filterOf(query: z.output<typeof Filters>): CommandFilter {
     statuses: query.status,
     durable: query.durable,
     labels: query.label,
+    pinned: query.pinned,
     reason: query.reason,
     exitCode: query.exit_code,
     createdAfter: query.created_after,

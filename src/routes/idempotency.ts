@@ -62,7 +62,7 @@ function idempotencyOf(request: FastifyRequest, kind: string, what: object): Ide
  */
 export function idempotencyOfCreation(
   request: FastifyRequest,
-  { description, script, durable, options, inputs, secretEnv, labels }: CommandRequest,
+  { description, script, durable, options, inputs, secretEnv, labels, pinned }: CommandRequest,
 ): Idempotency | undefined {
   const { keepBackground = false, onOutputLimit = 'truncate', ...others } = options;
   const { env = {}, cwd, args = [], stdin = new Uint8Array() } = inputs;
@@ -70,6 +70,7 @@ export function idempotencyOfCreation(
     description,
     script,
     labels,
+    ...(pinned && { pinned }),
     options: { ...others, keepBackground, onOutputLimit },
     inputs: { env, cwd, args, stdin: hash('sha256', stdin) },
     secretNames: Object.keys(secretEnv).sort(),

@@ -35,6 +35,15 @@ const ReadinessBody = z
       })
       .nullable()
       .describe('How much there is to do; null while it starts'),
+    storage: z
+      .object({
+        commands: z.int().describe('Commands that are stored'),
+        pinned: z.int().describe('Of these, how many have ended and are pinned'),
+        bytes: z.int().describe('What is kept of the scripts, stdins and outputs of commands that have ended'),
+        disk_bytes: z.int().describe('What our tables take on the disk of the database'),
+      })
+      .nullable()
+      .describe('How much is stored, as of the last few seconds; null while the database has not told'),
   })
   .meta({ id: 'Readiness' });
 
@@ -68,14 +77,20 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
       },
     },
     async (_, reply) => {
-      const { launcherPid, layers, load, ...rest } = await readiness();
+      const { launcherPid, layers, load, storage: use, ...rest } = await readiness();
       const queue = load && {
         waiting: load.waiting,
         executing: load.executing,
         max_parallel: load.maxParallel,
         max_queued: load.maxQueued,
       };
-      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, queue };
+      const storage = use && {
+        commands: use.commands,
+        pinned: use.pinned,
+        bytes: use.bytes,
+        disk_bytes: use.diskBytes,
+      };
+      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, queue, storage };
       return reply.code(rest.status === 'ready' ? 200 : 503).send(body);
     },
   );

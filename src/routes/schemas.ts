@@ -48,6 +48,7 @@ export const CommandBody = z
       .uuid()
       .nullable()
       .describe('The command that this one repeats, which may be deleted by now; null: none'),
+    pinned: z.boolean().describe('Whether it stays when many are deleted: by retention, or by a filter'),
     progress: ProgressJson.nullable().describe(
       'How far it says that it is, by lines written to the descriptor in SHELLVISOR_PROGRESS_FD; null when it has not. ' +
         'The last one stays when it has ended',
@@ -110,6 +111,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
     rerun_of: record.rerunOf,
+    pinned: record.pinned,
     progress: record.progress,
     created_at: new Date(record.createdAt).toISOString(),
     ...summaryBody(record),

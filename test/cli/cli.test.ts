@@ -169,6 +169,42 @@ t.test('a call with the key of an earlier one shows what that has started', asyn
   t.equal((await call(rerun)).stdout, (await call(rerun)).stdout);
 });
 
+t.test('commands are pinned, and others deleted by what they are', async (t) => {
+  const run = async (...args: string[]) => {
+    const { stdout } = await call(['run', '--detach', '-l', 'for=pruning', ...args, 'exit 1']);
+    await ended(server, stdout.trim());
+    return stdout.trim();
+  };
+  const [plain, other, dear] = [await run(), await run(), await run('--pin', '-d', 'dear')];
+  t.match(await call(['show', dear]), { stdout: /^kind +durable, pinned$/m });
+  t.match(await call(['ls', '--pinned', '-l', 'for=pruning', '--after', '1h']), {
+    code: 0,
+    stdout: new RegExp(`^UUID .*\\n${dear}  FAILED .* dear\\n$`),
+  });
+  t.same(await call(['ls', '-l', 'for=pruning', '--before', '1h']).then(({ stdout }) => stdout.split('\n').length), 2);
+  t.match(await call(['pin', other, 'nonsense']), {
+    code: 125,
+    stdout: `${other}  pinned\nnonsense  there is no command`,
+  });
+  const pruning = ['prune', '-l', 'for=pruning', '--status', 'FAILED'];
+  t.match(await call([...pruning, '--dry-run']), { code: 0, stdout: '1 would be deleted; kept: 2 pinned\n' });
+  t.match(await call([...pruning, '--before', '1h']), { code: 0, stdout: '0 deleted\n' });
+  t.match(await call(pruning), { code: 0, stdout: '1 deleted; kept: 2 pinned\n' });
+  t.match(await call(['show', plain]), { code: 125, stderr: /there is no command/ });
+  t.match(await call(['unpin', other]), { code: 0, stdout: `${other}  unpinned\n` });
+  const pruned = await call([...pruning, '--json', '--after', '2026-01-01T00:00:00Z']);
+  t.same(JSON.parse(pruned.stdout), { deleted: 1, kept: { live: 0, pinned: 1 } });
+  t.match(await call(['prune']), {
+    code: 125,
+    stdout: '',
+    stderr: /^shellvisor: which commands are to be deleted must be/,
+  });
+  t.match(await call(['prune', '--before', 'long ago']), {
+    code: 2,
+    stderr: /must look like 2026-11-23T22:51:26Z or 7d/,
+  });
+});
+
 t.test('--json prints what programs can read', async (t) => {
   const { code, stdout } = await call(['run', '--json', '-d', 'json', 'echo "ä"; printf "\\377" >&2; exit 2']);
   t.equal(code, 2);

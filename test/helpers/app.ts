@@ -7,8 +7,12 @@ import { outputLimitOf } from '../../src/command.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { Changes } from '../../src/persistence/changes.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
+import { createKeeper } from '../../src/persistence/keeper.ts';
 import { isUnavailable, Patience } from '../../src/persistence/pool.ts';
 import { createReader } from '../../src/persistence/reader.ts';
+import { selectStorageUse } from '../../src/persistence/sql/totals.ts';
+import { watchStorageUse } from '../../src/persistence/storage-use.ts';
+import { createTurns } from '../../src/persistence/turns.ts';
 import type { ProcessRunner } from '../../src/ports.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
@@ -75,6 +79,9 @@ export async function startApp(
     onRefused: t.comment,
   });
   const reader = createReader(database.pool, changes);
+  const { pool } = database;
+  const keeper = createKeeper({ pool, deletePool: pool, turns: createTurns(), changes });
+  const storageUse = watchStorageUse(() => selectStorageUse(pool));
   const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
   const commander = createCommandSystem({
     journal: metrics.around(journal),
@@ -89,10 +96,11 @@ export async function startApp(
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
     ...options,
   });
-  metrics.collectFrom({ load: commander.load, journalLagMs: () => journal.lagMs });
+  metrics.collectFrom({ load: commander.load, journalLagMs: () => journal.lagMs, storageUse });
   const app = await buildApp({
     commander,
     reader,
+    keeper,
     readiness: async () => ({
       status: 'ready',
       database: 'up',
@@ -100,6 +108,7 @@ export async function startApp(
       layers: ['process group'],
       launcherPid: null,
       load: commander.load(),
+      storage: await storageUse(),
     }),
     metrics,
     isStorageError: isUnavailable,

@@ -41,6 +41,7 @@ export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
     inputs: {},
     secretNames: [],
     labels: {},
+    pinned: false,
     createdAt: new Date(),
     rerunOf: null,
     idempotency: undefined,

@@ -30,6 +30,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     inputs: {},
     labels: {},
     rerun_of: null,
+    pinned: false,
     progress: null,
     reason: 'exit',
     exit_code: 3,

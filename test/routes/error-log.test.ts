@@ -6,7 +6,7 @@ import { CommandNotFound, Draining } from '../../src/errors.ts';
 import { Gate } from '../../src/gate.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { isUnavailable } from '../../src/persistence/pool.ts';
-import type { Commander, CommandReader } from '../../src/ports.ts';
+import type { Commander, CommandKeeper, CommandReader } from '../../src/ports.ts';
 
 const url = '/api/v1/commands/00000000-0000-4000-8000-000000000001';
 const away = Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' });
@@ -23,6 +23,7 @@ t.test('what is logged of a request that fails', async (t) => {
   const app = await buildApp({
     commander: gate,
     reader: gate,
+    keeper: gate,
     readiness: () => Promise.reject(new Error('not asked')),
     metrics: new PrometheusMetrics(),
     isStorageError: isUnavailable,
@@ -31,7 +32,7 @@ t.test('what is logged of a request that fails', async (t) => {
   t.teardown(() => app.close());
   const get = async (error: Error) => {
     const failing = new Proxy({}, { get: () => () => Promise.reject(error) });
-    gate.open(failing as Commander, failing as CommandReader);
+    gate.open(failing as Commander, failing as CommandReader, failing as CommandKeeper);
     lines.length = 0;
     const { statusCode } = await app.inject({ url });
     return { statusCode, logged: lines.filter(({ msg }) => /request/.test(msg)) };

@@ -74,7 +74,7 @@ t.test('a request is the same however it is written, and whatever its secrets ar
   };
   sameAnswer(t, await post('full', reordered), first);
   const plain = await post('plain', { script: 'true' });
-  const spelledOut = { description: '', env: {}, secret_env: {}, args: [], labels: {}, stdin: '' };
+  const spelledOut = { description: '', env: {}, secret_env: {}, args: [], labels: {}, stdin: '', pinned: false };
   const options = { keep_background: false, on_output_limit: 'truncate' };
   sameAnswer(t, await post('plain', { script: 'true', ...spelledOut, ...options }), plain);
   sameAnswer(t, await post('"plain"', { script: 'true' }), plain);
@@ -112,6 +112,7 @@ t.test('the same key with another request is refused, and nothing is stored', as
     { keep_background: true },
     { on_output_limit: 'kill' },
     { timeout_ms: 1 },
+    { pinned: true },
   ];
   for (const other of others) t.match(await post('key', { ...request, ...other }), REUSED, JSON.stringify(other));
   t.match(await post('key', request, DURABLE), REUSED);

@@ -1,48 +1,11 @@
 import t, { type Test } from 'tap';
-import { startApp, type TestApp } from '../helpers/app.ts';
-
-/** What is stored of a command that a list may find. */
-interface Stored {
-  description?: string;
-  script?: string;
-  durable?: boolean;
-  status?: string;
-  reason?: string | null;
-  exitCode?: number | null;
-  createdAt?: string;
-  labels?: Record<string, string>;
-}
-
-/** Stores commands as they are after their end, oldest first. */
-async function store({ database }: TestApp, commands: readonly Stored[]): Promise<void> {
-  for (const c of commands) {
-    const status = c.status ?? 'EXECUTED';
-    const ended = !['QUEUED', 'EXECUTING'].includes(status);
-    await database.rows(
-      `WITH stored AS (
-         INSERT INTO commands (command_uuid, description, script, durable, status, reason, exit_code, created_at, ended_at, labels, owner)
-         VALUES (gen_random_uuid(), $1, $2, $3, $4, $5, $6, $7, $8, $9, 7) RETURNING *
-       )
-       INSERT INTO command_search SELECT id, command_grams(description) || command_grams(left(script, 8192)) FROM stored`,
-      [
-        c.description ?? '',
-        c.script ?? 'true',
-        c.durable ?? false,
-        status,
-        ended ? (c.reason ?? 'exit') : null,
-        ended ? (c.exitCode === undefined ? 0 : c.exitCode) : null,
-        c.createdAt ?? '2026-05-05T00:00:00Z',
-        ended ? '2026-05-05T01:00:00Z' : null,
-        c.labels === undefined ? null : JSON.stringify(c.labels),
-      ],
-    );
-  }
-}
+import { startApp } from '../helpers/app.ts';
+import { type Stored, storeCommands } from '../helpers/stored.ts';
 
 /** An app with these commands, named by their descriptions, and how to list those names. */
 async function listOf(t: Test, commands: readonly Stored[]) {
   const app = await startApp(t);
-  await store(app, commands);
+  await storeCommands(app.database, commands);
   const list = async (query: string) => {
     const { status, body } = await app.request('GET', `/api/v1/commands?limit=1000&${query}`);
     if (status !== 200) throw new Error(`${query}: ${JSON.stringify(body)}`);
@@ -145,7 +108,7 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
     createdAt: i % 2 === 0 ? createdAt : (days[11 - i] as string),
   }));
   const app = await startApp(t);
-  await store(app, commands);
+  await storeCommands(app.database, commands);
   const names = async (query: string) => {
     const whole = await app.request('GET', `/api/v1/commands?limit=1000&${query}`);
     return whole.body.map(({ description }: { description: string }) => description);
@@ -171,7 +134,10 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
       found.push(...body.map(({ description }: { description: string }) => description));
       url = /^<(.+)>; rel="next"$/.exec(String(headers.link ?? ''))?.[1];
       // What is new comes before all that we have seen.
-      if (page === 0) await store(app, [{ description: 'new', script: 'common', createdAt: '2026-02-28T00:00:00Z' }]);
+      if (page === 0)
+        await storeCommands(app.database, [
+          { description: 'new', script: 'common', createdAt: '2026-02-28T00:00:00Z' },
+        ]);
     }
     t.same(found, expected, query);
     await app.database.rows("DELETE FROM commands WHERE description = 'new'");
@@ -184,7 +150,7 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
 
 t.test('a cursor that is none of this list is refused', async (t) => {
   const app = await startApp(t);
-  await store(app, [{}, {}, { status: 'FAILED' }]);
+  await storeCommands(app.database, [{}, {}, { status: 'FAILED' }]);
   const { headers } = await app.request('GET', '/api/v1/commands?limit=1');
   const cursor = /cursor=([\w-]+)/.exec(String(headers.link))?.[1] ?? '';
   t.match((await app.request('GET', `/api/v1/commands?cursor=${cursor}`)).body, { length: 2 });
@@ -213,7 +179,7 @@ t.test('a cursor that is none of this list is refused', async (t) => {
 
 t.test('the count of all is told on request, beside a page of them', async (t) => {
   const app = await startApp(t);
-  await store(app, [{}, { status: 'FAILED' }, { status: 'FAILED', script: 'find me' }]);
+  await storeCommands(app.database, [{}, { status: 'FAILED' }, { status: 'FAILED', script: 'find me' }]);
   for (const [query, total] of [
     ['count=true', '3'],
     ['count=true&limit=1&offset=2', '3'],

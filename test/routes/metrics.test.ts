@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { startApp } from '../helpers/app.ts';
+import { storeCommands } from '../helpers/stored.ts';
 
 /** The samples of an exposition by name and labels. */
 function samplesOf(text: string): Map<string, number> {
@@ -57,6 +58,25 @@ t.test('GET /manage/metrics', async (t) => {
   t.equal(answered('POST', '/api/v1/commands', 201), 3);
   t.equal(answered('PATCH', '/api/v1/commands/:uuid', 200), 1);
   t.equal(answered('GET', '/api/v1/commands/:uuid', 404), 1);
+});
+
+t.test('what is stored shows in readiness and in the figures', async (t) => {
+  const { request, database } = await startApp(t);
+  await storeCommands(database, [
+    { script: 'waits', status: 'QUEUED' },
+    { script: 'runs', status: 'EXECUTING', pinned: true },
+    { script: '12345', output: 'four' },
+    { script: '123', status: 'FAILED', pinned: true },
+  ]);
+  const { storage } = (await request('GET', '/manage/ready')).body;
+  const { disk_bytes: diskBytes, ...rest } = storage;
+  t.same(rest, { commands: 4, pinned: 1, bytes: 12 });
+  t.ok(diskBytes > 100_000 && diskBytes < 10_000_000, `${diskBytes} bytes of tables and indexes`);
+  const figures = samplesOf((await request('GET', '/manage/metrics')).body);
+  t.equal(figures.get('shellvisor_stored_commands'), 4);
+  t.equal(figures.get('shellvisor_stored_pinned_commands'), 1);
+  t.equal(figures.get('shellvisor_stored_bytes'), 12);
+  t.equal(figures.get('shellvisor_stored_disk_bytes'), diskBytes);
 });
 
 t.test('docs/metrics.md lists all of ours', async (t) => {

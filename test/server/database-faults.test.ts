@@ -58,17 +58,19 @@ t.test('while PostgreSQL is stopped everything is answered, scripts go on, and n
   const before = performance.now();
   // More reads than there are connections: those that wait for one are answered as well.
   const reads = Array.from({ length: 30 }, () => server.request('GET', `${COMMANDS}/${stopped}`));
-  const [creation, stop, stopAgain, deletion] = await Promise.all([
+  const [creation, stop, stopAgain, deletion, prune, pin] = await Promise.all([
     server.request('POST', COMMANDS, { script: `echo ran > ${marker}` }),
     server.request('PATCH', `${COMMANDS}/${stopped}`),
     server.request('PATCH', `${COMMANDS}/${stopped}`),
     server.request('DELETE', `${COMMANDS}/00000000-0000-4000-8000-000000000000`),
+    server.request('DELETE', `${COMMANDS}?status=FAILED`),
+    server.request('PUT', `${COMMANDS}/${stopped}/pin`),
     ...reads,
   ]);
   const took = performance.now() - before;
   t.ok(took < 15_000, `all were answered after ${took} ms`);
   const unavailable = { status: 503, body: { code: 'STORAGE_UNAVAILABLE' } };
-  for (const answer of [creation, deletion, ...(await Promise.all(reads))]) {
+  for (const answer of [creation, deletion, prune, pin, ...(await Promise.all(reads))]) {
     t.match(answer, unavailable);
     t.ok(answer.headers.get('retry-after'));
   }

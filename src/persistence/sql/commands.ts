@@ -68,6 +68,7 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
     c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
     orNull(c.labels),
     c.rerunOf,
+    c.pinned,
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
@@ -77,10 +78,10 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
   // ORDER BY: ids must follow the order of admission.
   const found = await db.any(sql.type(insertedRow)`
     WITH ${claims.ctes} inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_at, deadline, place)
+      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, pinned, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.pinned, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'bool', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, pinned, created_at, deadline, place)
       WHERE ${claims.mayBeStored}
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -146,6 +147,13 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     )
     INSERT INTO command_transitions (command_id, first_step, steps)
     SELECT id, first_step, steps FROM finished ON CONFLICT DO NOTHING`);
+}
+
+/** Pins a command, or takes the pin off. @returns whether it was there. */
+export async function pinCommand(db: Connection, uuid: string, pinned: boolean): Promise<boolean> {
+  const changed = await db.anyFirst(uuidOnly`
+    UPDATE commands SET pinned = ${pinned} WHERE command_uuid = ${uuid} RETURNING command_uuid`);
+  return changed.length > 0;
 }
 
 /** Deletes a command with its output and its steps. @returns whether it was there. */

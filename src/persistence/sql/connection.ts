@@ -8,7 +8,7 @@ import { ProgressJson } from '../../run-progress.ts';
 /** Where statements run: the pool, or a transaction of it. */
 export type Connection = Pick<
   CommonQueryMethods,
-  'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'oneFirst' | 'query'
+  'any' | 'anyFirst' | 'maybeOne' | 'maybeOneFirst' | 'one' | 'oneFirst' | 'query'
 >;
 
 /** A part of a statement. */

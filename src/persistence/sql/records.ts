@@ -21,6 +21,7 @@ const recordRow = z
     inputs: storedInputs.nullable(),
     labels: z.record(z.string(), z.string()).nullable(),
     rerun_of: z.string().nullable(),
+    pinned: z.boolean(),
     status: z.enum(STATUSES),
     reason: z.enum(REASONS).nullable(),
     exit_code: z.number().nullable(),
@@ -54,6 +55,7 @@ const recordRow = z
       inputs: row.inputs,
       labels: row.labels ?? {},
       rerunOf: row.rerun_of,
+      pinned: row.pinned,
       output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview, gap),
       outputPreview: preview,
       outputTruncated: row.dropped_bytes > 0,
@@ -73,7 +75,7 @@ const recordRow = z
 /** Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. */
 const selectRecords = (page: SqlFragment, limit: number, scriptLimit: number, inputs: SqlFragment) => sql.fragment`
   SELECT c.id, c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
-    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.status, c.reason, c.exit_code, c.signal,
+    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.pinned, c.status, c.reason, c.exit_code, c.signal,
     c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.progress, shown.total_bytes, c.output_head,
     gap.dropped_bytes, printed.data, printed.streams, printed.lengths
   FROM (${page}) c

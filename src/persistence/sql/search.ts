@@ -13,7 +13,7 @@ import { isByTime, orderOf, placeBehind } from './pages.ts';
 /** So many commands are looked at without the index: of what is common it would give more than we want to read. */
 const NEAREST = 300;
 /** As in the table `command_search`. */
-const SEGMENT_IDS = 2 ** 12;
+export const SEGMENT_IDS = 2 ** 12;
 /** How many segments each stride has; what lies behind them is the last. */
 const STRIDES = [4, 16, 64];
 /** How many trigrams of a text are looked up. Each costs a walk through its list; the rarest leave little for the others. */
