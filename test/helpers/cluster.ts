@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbedded } from '../../src/persistence/embedded.ts';
@@ -55,6 +56,26 @@ export async function createDatabase(
 ): Promise<string> {
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await administer(clusterUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
-  t.teardown(() => administer(clusterUrl, `DROP DATABASE ${name} WITH (FORCE)`));
+  t.teardown(async () => {
+    await untilLeft(clusterUrl, name);
+    await administer(clusterUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+  });
   return databaseUrl(clusterUrl, name);
+}
+
+/** How long connections that are being closed may take, in ms; what a test has left open is cut off then. */
+const LEAVE_MS = 5000;
+
+/** Waits until nobody is connected to a database: who is cut off in the middle of closing would report an error. */
+async function untilLeft(clusterUrl: string, name: string): Promise<void> {
+  const client = new Client(clusterUrl);
+  await client.connect();
+  try {
+    for (const deadline = performance.now() + LEAVE_MS; performance.now() < deadline; await delay(10)) {
+      const { rowCount } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [name]);
+      if (rowCount === 0) return;
+    }
+  } finally {
+    await client.end();
+  }
 }

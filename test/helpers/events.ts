@@ -43,3 +43,8 @@ export function printedBy(events: ServerEvent[], stream?: string): Buffer {
     outputs.map(({ data }) => (data.text === undefined ? Buffer.from(data.base64, 'base64') : Buffer.from(data.text))),
   );
 }
+
+/** The `id` of an event of all commands without the transactions that happened to be open when it was read. */
+export function withoutOpen(id: string): string {
+  return id.split('.').slice(0, 3).join('.');
+}

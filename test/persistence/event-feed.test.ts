@@ -5,6 +5,7 @@ import { EventFeed } from '../../src/persistence/event-feed.ts';
 import { selectEvents, trimEvents } from '../../src/persistence/sql/events.ts';
 import type { CommandEvent, CommandEvents } from '../../src/ports.ts';
 import { openDatabase } from '../helpers/database.ts';
+import { withoutOpen } from '../helpers/events.ts';
 
 async function setup(t: Test) {
   const database = await openDatabase(t);
@@ -186,7 +187,8 @@ t.test('who comes from before what is kept is told so, once', async (t) => {
   t.equal(await trimEvents(pool, 4, 60_000, 100), 0);
   t.equal(await trimEvents(pool, 2, 60_000, 1), 1, 'no more than allowed at once');
   t.equal(await trimEvents(pool, 2, 60_000, 100), 1);
-  const kept = new Follower(t, feed, third);
+  // What was open in other databases when it was read may have ended before what was trimmed.
+  const kept = new Follower(t, feed, withoutOpen(third as string));
   t.equal((await kept.until(1)).length, 1);
   t.equal(kept.resets, 0);
   const lost = new Follower(t, feed, first);

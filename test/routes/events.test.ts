@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { startApp } from '../helpers/app.ts';
-import { eventsOf, nextEvents, type ServerEvent } from '../helpers/events.ts';
+import { eventsOf, nextEvents, type ServerEvent, withoutOpen } from '../helpers/events.ts';
 import { until } from '../helpers/until.ts';
 
 const test = await startApp(t);
@@ -22,8 +22,7 @@ const follow = async (t: Test, lastId?: string) => {
   });
   return { answer, events: eventsOf(answer), cut: () => cut.abort() };
 };
-/** An event without the part of its `id` that depends on which other transactions were open when it was read. */
-const withoutOpen = (event: ServerEvent) => ({ ...event, id: event.id.split('.').slice(0, 3).join('.') });
+const comparable = (event: ServerEvent) => ({ ...event, id: withoutOpen(event.id) });
 const brief = ({ event, data }: ServerEvent) => [event, data.command_uuid, data.status];
 
 t.test('all that becomes of commands is told, and who comes again goes on where he was', async (t) => {
@@ -56,7 +55,7 @@ t.test('all that becomes of commands is told, and who comes again goes on where 
   t.equal(found.find(({ event, data }) => event === 'created' && data.command_uuid === first)?.data.at, at);
   for (const [i, { id }] of [start as ServerEvent, ...found.slice(0, -1)].entries()) {
     const again = await follow(t, id);
-    t.same((await nextEvents(again.events, 7 - i)).map(withoutOpen), found.slice(i).map(withoutOpen), `after ${id}`);
+    t.same((await nextEvents(again.events, 7 - i)).map(comparable), found.slice(i).map(comparable), `after ${id}`);
     again.cut();
   }
 });
