@@ -46,7 +46,8 @@ t.test('in a terminal a bar shows the progress below the output, which it leaves
   open('end');
   const [code] = await ended;
   t.equal(code, 0);
-  await shows('one', 'two', 'a line without an end, until now', '');
+  await terminal.settled();
+  t.same(terminal.screen(), ['one', 'two', 'a line without an end, until now', '']);
 });
 
 t.test('Ctrl-C takes the bar away before it says what it does', async (t) => {
@@ -55,7 +56,7 @@ t.test('Ctrl-C takes the bar away before it says what it does', async (t) => {
   child.kill('SIGINT');
   const [code] = await ended;
   t.equal(code, 130);
-  await until('all is read', () => terminal.text().includes('was stopped'));
+  await terminal.settled();
   t.match(terminal.screen(), ['', /^shellvisor: stopping /, /^shellvisor: the command was stopped/, '']);
 });
 
@@ -68,6 +69,7 @@ t.test('a stdout that goes elsewhere gets the output alone', async (t) => {
   await until('the bar shows', () => / 75 %/.test(terminal.screen().join('\n')));
   open('elsewhere');
   await ended;
+  await terminal.settled();
   t.equal(stdout(), 'out');
   t.same(terminal.screen(), ['']);
 });
@@ -86,6 +88,7 @@ t.test('where stderr is no terminal there is no bar; --json tells progress as an
     events.filter(({ type }) => type === 'progress'),
     [{ type: 'progress', percent: 50, text: 'half' }],
   );
+  await terminal.settled();
   t.equal(terminal.text(), '');
   const [{ uuid }] = events;
   const shown = await callCli(t, ['show', uuid], environment).ended;
@@ -97,5 +100,6 @@ t.test('control characters in the text do nothing to the terminal', async (t) =>
   await until('the bar shows', () => terminal.screen().at(-1)?.includes(' 5 % a [2Jb c'));
   open('control');
   await ended;
+  await terminal.settled();
   t.notOk(terminal.text().includes('\u001b[2J'));
 });

@@ -1,7 +1,8 @@
 /** A pseudo terminal (pty(7)), and what a person sees in it. */
-import { closeSync, constants, createReadStream, openSync } from 'node:fs';
+import { closeSync, constants, createReadStream, openSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import type { Scope } from './scope.ts';
+import { until } from './until.ts';
 
 const libc = koffi.load(null);
 const unlock = libc.func('int unlockpt(int fd)');
@@ -15,6 +16,8 @@ export interface Terminal {
   text(): string;
   /** What stands in it. */
   screen(): string[];
+  /** Resolves when all that was written before has been read. */
+  settled(): Promise<void>;
 }
 
 /** Opens a terminal. */
@@ -24,6 +27,9 @@ export function openTerminal(t: Scope): Terminal {
   if (unlock(master) !== 0 || nameOf(master, name, name.length) !== 0) throw new Error('there is no pseudo terminal');
   const fd = openSync(name.toString('latin1', 0, name.indexOf(0)), FLAGS);
   let text = '';
+  /** How many NUL characters we have written ourselves, to see them come out again. */
+  let marks = 0;
+  const shown = () => text.replaceAll('\0', '');
   const reader = createReadStream('', { fd: master, encoding: 'utf8' });
   reader.on('data', (part) => {
     text += part;
@@ -34,7 +40,16 @@ export function openTerminal(t: Scope): Terminal {
     closeSync(fd);
     reader.destroy();
   });
-  return { fd, text: () => text, screen: () => screenOf(text) };
+  return {
+    fd,
+    text: shown,
+    screen: () => screenOf(shown()),
+    async settled() {
+      writeSync(fd, '\0');
+      marks++;
+      await until('all is read', () => text.split('\0').length > marks);
+    },
+  };
 }
 
 const ESCAPE = '\u001b';
