@@ -32,9 +32,9 @@ const server = new ServerProcess(pathOfProgram('server'), {
   log: (message) => process.stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg: message })}\n`),
 });
 const scripts = new Scripts({
-  control(message) {
+  control(message, onSent) {
     if (message.type === 'started') passes?.('after-spawn');
-    server.control(message);
+    server.control(message, onSent);
   },
   chunk: (chunk) => server.chunk(chunk),
 });

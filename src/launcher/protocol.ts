@@ -117,7 +117,7 @@ export class FrameWriter {
     this.#stream = stream;
   }
 
-  send(...parts: Uint8Array[]): void {
+  send(parts: readonly Uint8Array[], onSent?: () => void): void {
     if (!this.#isGathering) {
       this.#isGathering = true;
       this.#stream.cork();
@@ -126,7 +126,7 @@ export class FrameWriter {
         this.#stream.uncork();
       });
     }
-    for (const part of parts) this.#stream.write(part);
+    for (const [i, part] of parts.entries()) this.#stream.write(part, i === parts.length - 1 ? onSent : undefined);
   }
 }
 

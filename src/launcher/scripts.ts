@@ -16,7 +16,8 @@ import { type Window, WindowPool } from './window.ts';
 
 /** The server as the launcher sees it; what is sent while there is none is dropped. */
 export interface ServerLink {
-  control(message: FromLauncher): void;
+  /** @param onSent called when the system has taken the message, or never will: until then it takes up memory here. */
+  control(message: FromLauncher, onSent?: () => void): void;
   chunk(chunk: Chunk): void;
 }
 
@@ -29,6 +30,9 @@ interface Script {
   stoppedBy: StopReason | null;
   /** The latest that it told; undefined: nothing. */
   progress: Progress | undefined;
+  /** The latest of it that was passed on to the server that is there, and whether that is still under way. */
+  passedOn: Progress | undefined;
+  isPassing: boolean;
   /** How it ended, once it has; `at` by performance.now(). */
   ended: { end: ProcessEnd; durationMs: number | null; at: number } | undefined;
   ladder: NodeJS.Timeout | undefined;
@@ -77,6 +81,8 @@ export class Scripts {
       pid: undefined,
       stoppedBy: null,
       progress: undefined,
+      passedOn: undefined,
+      isPassing: false,
       ended: undefined,
       ladder: undefined,
       attached: true,
@@ -84,7 +90,7 @@ export class Scripts {
     this.#scripts.set(uuid, script);
     process.onProgress = (progress) => {
       script.progress = progress;
-      if (script.attached) this.#tellProgress(uuid, progress);
+      this.#tellProgress(uuid, script);
     };
     void process.started.then((pid) => {
       script.pid = pid;
@@ -93,7 +99,7 @@ export class Scripts {
     void process.ended.then((ended) => {
       script.ended = { ...ended, at: performance.now() };
       clearTimeout(script.ladder);
-      if (script.attached) this.#tellEnd(uuid, script.ended);
+      if (script.attached) this.#tellEnd(uuid, script, script.ended);
     });
   }
 
@@ -109,16 +115,32 @@ export class Scripts {
       this.#link.control({ type: 'started', uuid, pid: script.pid });
     }
     for (const piece of script.window.from(from)) this.#link.chunk({ uuid, ...piece });
-    if (script.progress !== undefined) this.#tellProgress(uuid, script.progress);
+    script.passedOn = undefined;
+    script.isPassing = false;
+    this.#tellProgress(uuid, script);
     if (script.window.isPaused) this.#link.control({ type: 'full', uuid });
-    if (script.ended !== undefined) this.#tellEnd(uuid, script.ended);
+    if (script.ended !== undefined) this.#tellEnd(uuid, script, script.ended);
   }
 
-  #tellProgress(uuid: string, { percent, text }: Progress): void {
-    this.#link.control({ type: 'progress', uuid, percent, text });
+  /** One at a time: for a server that takes nothing we must not keep all that its scripts have ever told. */
+  #tellProgress(uuid: string, script: Script): void {
+    if (script.isPassing || !script.attached || script.progress === script.passedOn) return;
+    script.isPassing = true;
+    this.#passOn(uuid, script, () => {
+      script.isPassing = false;
+      this.#tellProgress(uuid, script);
+    });
   }
 
-  #tellEnd(uuid: string, { end, durationMs }: NonNullable<Script['ended']>): void {
+  #passOn(uuid: string, script: Script, onSent?: () => void): void {
+    const { progress } = script;
+    script.passedOn = progress;
+    if (progress !== undefined) this.#link.control({ type: 'progress', uuid, ...progress }, onSent);
+  }
+
+  #tellEnd(uuid: string, script: Script, { end, durationMs }: NonNullable<Script['ended']>): void {
+    // The last of it comes before the end, whatever is still under way.
+    if (script.progress !== script.passedOn) this.#passOn(uuid, script);
     this.#link.control({ type: 'ended', uuid, end, durationMs });
   }
 

@@ -97,12 +97,12 @@ export class ServerProcess implements ServerLink {
     return this.#child?.pid;
   }
 
-  control(message: FromLauncher): void {
-    this.#writer?.send(encodeControl(message));
+  control(message: FromLauncher, onSent?: () => void): void {
+    this.#writer?.send([encodeControl(message)], onSent);
   }
 
   chunk(chunk: Chunk): void {
-    this.#writer?.send(encodeChunkHead(chunk), chunk.bytes);
+    this.#writer?.send([encodeChunkHead(chunk), chunk.bytes]);
   }
 
   /**

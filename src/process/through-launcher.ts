@@ -66,7 +66,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
   const writer = new FrameWriter(socket);
-  const send = (message: ToLauncher) => writer.send(encodeControl(message));
+  const send = (message: ToLauncher) => writer.send([encodeControl(message)]);
 
   const reader = new FrameReader<FromLauncher>(
     (message) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { FromLauncher } from '../../src/launcher/protocol.ts';
@@ -15,9 +15,16 @@ const setup = await createScriptSetup({
   isOwnChild: () => true,
 });
 
-function launcher() {
+/** @param onSent called for each message with what tells that it was sent; unless given it is sent at once. */
+function launcher(onSent = (sent: () => void) => void queueMicrotask(sent)) {
   const told: FromLauncher[] = [];
-  const scripts = new Scripts({ control: (message) => told.push(message), chunk: () => {} });
+  const scripts = new Scripts({
+    control(message, sent = () => {}) {
+      told.push(message);
+      onSent(sent);
+    },
+    chunk: () => {},
+  });
   const launch = (script: string) => {
     const uuid = randomUUID();
     scripts.launch(setup, { uuid, script, options: {}, inputs: {}, secretEnv: {} });
@@ -86,6 +93,25 @@ t.test('progress is told to the server that is there, and the latest again to th
     return told.some(({ type }) => type === 'ended');
   });
   t.match(told, [latest, { type: 'ended', uuid, end: { exitCode: 3 } }]);
+});
+
+t.test('for a server that takes nothing one progress of each script is kept, and the last of all', async (t) => {
+  const sent: (() => void)[] = [];
+  const { launch, told } = launcher((tell) => void sent.push(tell));
+  const folder = temporaryFolder(t);
+  const say = 'for i in {1..20}; do echo $i >&3; sleep 0.05; done; echo said';
+  const uuid = launch(`${say} >${folder}/said; until [ -e ${folder}/taken ]; do sleep 0.01; done; echo 99 >&3`);
+  const percents = () => told.flatMap((message) => (message.type === 'progress' ? [message.percent] : []));
+  await until('all is said', () => existsSync(join(folder, 'said')));
+  t.equal(percents().length, 1, `${percents()}`);
+  await until('the latest is passed on', () => {
+    for (const tell of sent.splice(0)) tell();
+    return percents().at(-1) === 20;
+  });
+  writeFileSync(join(folder, 'taken'), '');
+  await until('it has ended', () => told.some(({ type }) => type === 'ended'));
+  t.same(percents().slice(-2), [20, 99]);
+  t.match(told.at(-1), { type: 'ended', uuid });
 });
 
 t.test('a grace as long as a timer can be is kept', async (t) => {
