@@ -72,7 +72,8 @@ export class ProgressPipe {
   /** Takes what is there. @returns how many bytes that was. */
   look(now: number): number {
     const count = this.#read();
-    if (now - this.#toldAt >= TELL_MS && this.#tellLatest()) this.#toldAt = now;
+    // When it is told, not when we began to look: on a busy machine that may be much later.
+    if (now - this.#toldAt >= TELL_MS && this.#tellLatest()) this.#toldAt = performance.now();
     return count;
   }
 
