@@ -183,7 +183,7 @@ async function start(
       },
       onRetentionFailed: (error) =>
         log.warn({ reason: reasonOf(error) }, 'retention could not delete commands; trying again in a minute'),
-      onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses output of a command for good'),
+      onRefused: (err, uuid) => log.error({ err, uuid }, 'the database refuses for good what it was sent of a command'),
       ...(signal !== undefined && { signal }),
     });
   let address: string | undefined;

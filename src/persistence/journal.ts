@@ -77,7 +77,7 @@ export interface JournalOptions extends BatchTarget {
   onCommitted: (batch: CommittedBatch) => void;
   /** Told of each failed attempt to commit a batch. */
   onRetry: (error: Error, attempt: number) => void;
-  /** Told of output, transitions or progress that the database will never take, which would be a bug. */
+  /** Told of output, transitions, progress or a withdrawal that the database will never take, which would be a bug. */
   onRefused: (error: unknown, uuid: string) => void;
 }
 
