@@ -53,6 +53,31 @@ t.test('what a server that is gone had running is lost, with its output, and its
   });
 });
 
+t.test('what a server that only seemed to be gone is just storing belongs to what is lost', async (t) => {
+  const { run, insert, rows, pool } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  const step = (place: number, event: string, to: string) =>
+    rows('INSERT INTO command_transitions SELECT id, $1, $2 FROM commands FOR KEY SHARE', [
+      place,
+      JSON.stringify([[event, to, 1000]]),
+    ]);
+  await step(0, 'start', 'executing.starting');
+  await rows('BEGIN');
+  await rows(`INSERT INTO command_output SELECT id, 0, 1, 'late' FROM commands`);
+  await step(1, 'process.started', 'executing.running');
+  const running = run();
+  const waiting = 'SELECT FROM pg_locks WHERE NOT granted AND transactionid::text = pg_current_xact_id()::text';
+  await until('it waits', async () => (await rows(waiting)).length > 0);
+  await rows('COMMIT');
+  t.match(await running, { lost: 1 });
+  const reader = createReader(pool, new Changes());
+  t.match(await reader.get(uuid(1)), { status: 'FAILED', reason: 'lost', output: 'late', outputBytes: 4 });
+  t.same(
+    (await reader.transitions(uuid(1)))?.map(({ event }) => event),
+    ['admit', 'start', 'process.started', 'lost'],
+  );
+});
+
 t.test('the path of what is lost goes on behind what was stored of it, and says so', async (t) => {
   const { run, insert, rows, pool } = await setup(t);
   await insert(1, 1234, 'EXECUTING');

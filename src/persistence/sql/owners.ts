@@ -1,5 +1,5 @@
 /** What waits and runs under which server. */
-import { sql } from 'slonik';
+import { type DatabasePool, sql } from 'slonik';
 import { z } from 'zod';
 import type { RunOptions, StoredOutput } from '../../command.ts';
 import { type Connection, none, storedOptions } from './connection.ts';
@@ -55,8 +55,18 @@ export async function executingOf(db: Connection, owner: number): Promise<Execut
   });
 }
 
-/** Gives what an owner had running the outcome `lost`; the output stored so far is kept. */
-export async function loseExecuting(db: Connection, owner: number): Promise<void> {
+/**
+ * Gives what an owner had running the outcome `lost`; the output stored so far is kept. First it waits for what the server
+ * that was there may have under way after all: only a later statement sees that, and goes on behind it.
+ */
+export async function loseExecuting(pool: DatabasePool, owner: number): Promise<void> {
+  await pool.transaction(async (db) => {
+    await db.query(none`SELECT FROM commands WHERE owner = ${owner} AND status = 'EXECUTING' ORDER BY id FOR UPDATE`);
+    await lose(db, owner);
+  });
+}
+
+async function lose(db: Connection, owner: number): Promise<void> {
   await db.query(none`
     WITH c AS (
       UPDATE commands c
