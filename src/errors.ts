@@ -55,11 +55,14 @@ export class SecretsMismatch extends DomainError {
   constructor(missing: readonly string[], unknown: readonly string[]) {
     super(
       missing.length > 0
-        ? `secret_env must give ${missing.join(', ')} again: the values of its secrets are stored nowhere`
-        : `secret_env must not give ${unknown.join(', ')}: the command has no such secret`,
+        ? `secret_env must give ${inShort(missing)} again: the values of its secrets are stored nowhere`
+        : `secret_env must not give ${inShort(unknown)}: the command has no such secret`,
     );
   }
 }
+
+/** Names in a sentence; each may be as long as a client likes. */
+const inShort = (names: readonly string[]) => names.join(', ').slice(0, 200);
 
 /** Variables, secrets and arguments are too much together. */
 export class StringsTooLarge extends DomainError {

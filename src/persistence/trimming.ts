@@ -13,8 +13,9 @@ const AT_ONCE = 5000;
 
 /** Trims from time to time, until `signal` aborts. */
 export function trimRegularly(pool: DatabasePool, signal: AbortSignal, everyMs = EVERY_MS): void {
-  const trims = [() => trimEvents(pool, KEPT_EVENTS, EVENT_AGE_MS, AT_ONCE), () => trimKeys(pool, AT_ONCE)];
-  regularly(everyMs, signal, async () => {
-    for (const trim of trims) while ((await trim()) === AT_ONCE && !signal.aborted);
-  });
+  for (const trim of [() => trimEvents(pool, KEPT_EVENTS, EVENT_AGE_MS, AT_ONCE), () => trimKeys(pool, AT_ONCE)]) {
+    regularly(everyMs, signal, async () => {
+      while ((await trim()) === AT_ONCE && !signal.aborted);
+    });
+  }
 }

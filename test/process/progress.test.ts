@@ -80,7 +80,7 @@ for (const spawner of [setup.spawner, spawnerByChildProcess]) {
     }
 
     t.test('a flood is drained, and tells the same once', async (t) => {
-      const flood = `yes "50 on and on" >&3 & sleep 0.5; kill $!; wait $!; echo flooded`;
+      const flood = 'yes "50 on and on" | head -n 150000 >&3; echo flooded';
       const { percents, sink, end } = await run(t, `${flood}; yes nonsense | head -c 1800000 >&3; echo 60 >&3`);
       t.same(end, exit(0));
       t.equal(sink.text(), 'flooded\n');
@@ -123,8 +123,13 @@ for (const spawner of [setup.spawner, spawnerByChildProcess]) {
     });
 
     t.test('secrets are masked in the text', async (t) => {
-      const script = `echo "10 token $TOKEN" >&3; sleep 0.5; printf '20 sword' >&3; sleep 0.3; printf 'fish\\n' >&3`;
-      const { told } = await run(t, script, { secretEnv: { TOKEN: 'swordfish' } });
+      const gate = join(folder, `secrets ${spawner.kind}`);
+      const script = `echo "10 token $TOKEN" >&3; until [ -e '${gate}' ]; do sleep 0.01; done
+        printf '20 sword' >&3; sleep 0.3; printf 'fish\\n' >&3`;
+      const { running, told } = start(t, script, { secretEnv: { TOKEN: 'swordfish' } });
+      await until('it has told', () => told.length > 0);
+      writeFileSync(gate, '');
+      await running.ended;
       t.same(
         told.map(({ text }) => text),
         ['token ***', '***'],
