@@ -394,7 +394,6 @@ export class BatchJournal implements Journal, OutputObserver {
     for (const { item, resolve } of batch.begins) resolve(begun.get(item.uuid) ?? null);
     for (const { item, resolve } of batch.finishes) {
       this.#forget(item.uuid);
-      this.#transitions.forget(item.uuid);
       resolve();
     }
     const entries = [...batch.begins, ...batch.finishes];
@@ -440,6 +439,7 @@ export class BatchJournal implements Journal, OutputObserver {
   #forget(uuid: string): void {
     this.#outputs.delete(uuid);
     this.#progress.forget(uuid);
+    this.#transitions.forget(uuid);
   }
 
   /** Frees what was committed and lets paused pipes go on. */
