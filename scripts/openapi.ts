@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { Keyring } from '../src/access/keyring.ts';
 import { buildApp } from '../src/app.ts';
 import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from '../src/ports.ts';
 
@@ -17,6 +18,7 @@ export function buildDocumentedApp() {
     readiness: async () => ({}) as Readiness,
     metrics: {} as Metrics,
     isStorageError: () => false,
+    access: { keyring: new Keyring(), allowedHosts: new Set(), docs: 'public', ratePerMinute: undefined },
   });
 }
 

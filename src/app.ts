@@ -2,6 +2,10 @@
 import { isUtf8 } from 'node:buffer';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { Access } from './access/caller.ts';
+import { type GuardOptions, registerGuard } from './access/guard.ts';
+import { hardenAnswers } from './access/headers.ts';
+import { limitRate } from './access/rate-limit.ts';
 import {
   answerClientError,
   answerFrameworkError,
@@ -10,7 +14,7 @@ import {
   UnsupportedEncoding,
 } from './http-errors.ts';
 import { registerRequestLog, requestIdOf } from './logging.ts';
-import { registerOpenApi } from './openapi.ts';
+import { registerDocs, registerOpenApi } from './openapi.ts';
 import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -25,6 +29,14 @@ import { transitionRoutes } from './routes/transitions.ts';
 /** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
 const BODY_LIMIT = 11 * 1024 * 1024 - 1;
 
+/** Who may come in. */
+export interface AccessOptions extends GuardOptions {
+  /** Who may see the documentation; undefined: it is not there. */
+  docs: Access | undefined;
+  /** How many requests a caller may send in a minute; undefined: as many as he likes. */
+  ratePerMinute: number | undefined;
+}
+
 export interface AppOptions {
   commander: Commander;
   reader: CommandReader;
@@ -33,6 +45,7 @@ export interface AppOptions {
   metrics: Metrics;
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
+  access: AccessOptions;
   logger?: FastifyBaseLogger;
 }
 
@@ -56,8 +69,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   acceptJsonOnly(app);
   registerRequestLog(app, options.metrics);
   registerErrorAnswers(app, options);
+  hardenAnswers(app);
+  const { access } = options;
+  registerGuard(app, access);
+  if (access.ratePerMinute !== undefined) await limitRate(app, access.ratePerMinute);
 
   await registerOpenApi(app);
+  if (access.docs !== undefined) await registerDocs(app, access.docs);
   await app.register(commandRoutes, options);
   await app.register(rerunRoutes, options);
   await app.register(listRoutes, options);

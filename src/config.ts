@@ -17,6 +17,18 @@ const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
 /** A hundred years. */
 const MAX_AGE_S = 3_155_760_000;
 
+/** A name or address as it stands in a Host header, without the port. */
+const HOST_NAME = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)$/;
+
+/** What fits into a socket address with the NUL at its end (unix(7): 108 bytes). */
+const SOCKET_PATH_MAX_BYTES = 107;
+
+/** Guessed in years, at the thousands a second that we answer, if it was taken at random. */
+const TOKEN_MIN_CHARACTERS = 16;
+
+/** What a caller may send in a minute, where others than this machine reach the server: a hundred a second. */
+const RATE_PER_MINUTE = 6000;
+
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
@@ -26,7 +38,38 @@ const schema = z.object({
     .optional(),
   DATA_DIR: z.string().default('.data'),
   LOG_LEVEL: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent').default('info'),
+  SHELLVISOR_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'of ASCII characters without spaces')
+    .min(TOKEN_MIN_CHARACTERS, `at least ${TOKEN_MIN_CHARACTERS} characters long; shellvisor token new makes good ones`)
+    .max(512, 'at most 512 characters long')
+    .optional(),
+  SHELLVISOR_TOKEN_FILE: z.string().optional(),
   SHELLVISOR_ALLOW_ANONYMOUS: oneOf('yes', 'no').default('no'),
+  SHELLVISOR_ALLOWED_HOSTS: z
+    .string()
+    .transform((text) =>
+      text
+        .toLowerCase()
+        .split(/[\s,]+/)
+        .filter((name) => name !== ''),
+    )
+    .refine(
+      (names) => names.every((name) => HOST_NAME.test(name)),
+      'names such as build.example.org, without ports, with commas between them',
+    )
+    .default([]),
+  SHELLVISOR_SOCKET: z
+    .string()
+    .refine(
+      (path) => Buffer.byteLength(resolve(path)) <= SOCKET_PATH_MAX_BYTES,
+      `a path of at most ${SOCKET_PATH_MAX_BYTES} bytes`,
+    )
+    .optional(),
+  SHELLVISOR_DOCS: oneOf('public', 'token', 'off').default('public'),
+  SHELLVISOR_RATE_PER_MINUTE: z
+    .union([z.literal('off'), wholeNumber(1, 1_000_000_000)], 'off or a whole number from 1 to 1000000000')
+    .optional(),
   SHELLVISOR_MAX_PARALLEL: wholeNumber(1, 100_000).default(64),
   SHELLVISOR_MAX_QUEUED: wholeNumber(0, 10_000_000).default(100_000),
   SHELLVISOR_STOP_GRACE_MS: wholeNumber(0, MAX_TIMER_MS).default(5000),
@@ -43,6 +86,8 @@ const schema = z.object({
 /** The configuration of the server. All times are in ms. */
 export interface Config {
   host: string;
+  /** Absolute path of a Unix socket to listen on instead of a port; undefined: none. */
+  socket: string | undefined;
   /** 0 lets the system choose a free port. */
   port: number;
   /** Undefined: an embedded PostgreSQL is started in `dataDir`. */
@@ -50,6 +95,16 @@ export interface Config {
   /** Absolute path of the folder that holds all that this server keeps outside the database. */
   dataDir: string;
   logLevel: string;
+  /** A token that may do everything. */
+  token: string | undefined;
+  /** Absolute path of a file of tokens. */
+  tokenFile: string | undefined;
+  /** Names that the server answers to beside those of loopback, in lower case, IPv6 addresses in brackets. */
+  allowedHosts: ReadonlySet<string>;
+  /** Who may see the documentation at /docs. */
+  docs: 'public' | 'token' | 'off';
+  /** How many requests a caller may send in a minute; undefined: as many as he likes. */
+  ratePerMinute: number | undefined;
   /** How many commands run at the same time. */
   maxParallel: number;
   /** How many commands may wait for a slot. */
@@ -72,6 +127,9 @@ export interface Config {
   environment: Record<string, string | undefined>;
 }
 
+/** What is not repeated when something is wrong with it: a database URL holds a password. */
+const SECRETS = ['DATABASE_URL', 'SHELLVISOR_TOKEN'];
+
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /**
@@ -84,20 +142,29 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0]);
-    // A database URL holds a password, so its value is not repeated.
-    const value = name === 'DATABASE_URL' ? '' : `, not "${given[name]}"`;
+    const value = SECRETS.includes(name) ? '' : `, not "${given[name]}"`;
     throw new StartupError(`${name} must be ${issue?.message}${value}`);
   }
   const v = parsed.data;
-  if (!LOOPBACK.test(v.HOST) && v.SHELLVISOR_ALLOW_ANONYMOUS !== 'yes') {
+  const isLocal = v.SHELLVISOR_SOCKET !== undefined || LOOPBACK.test(v.HOST);
+  const wantsToken = v.SHELLVISOR_TOKEN !== undefined || v.SHELLVISOR_TOKEN_FILE !== undefined;
+  if (!isLocal && !wantsToken && v.SHELLVISOR_ALLOW_ANONYMOUS !== 'yes') {
     throw new StartupError(
-      `HOST=${v.HOST} would let everyone who reaches this machine run scripts on it; ` +
-        'leave HOST at 127.0.0.1, or set SHELLVISOR_ALLOW_ANONYMOUS=yes where something else guards the port',
+      `HOST=${v.HOST} would let everyone who reaches this machine run scripts on it; leave HOST at 127.0.0.1, ` +
+        'set SHELLVISOR_TOKEN or SHELLVISOR_TOKEN_FILE, ' +
+        'or SHELLVISOR_ALLOW_ANONYMOUS=yes where something else guards the port',
     );
   }
+  const { SHELLVISOR_RATE_PER_MINUTE: rate = isLocal ? 'off' : RATE_PER_MINUTE } = v;
   return {
     host: v.HOST,
+    socket: optionalPath(v.SHELLVISOR_SOCKET),
     port: v.PORT,
+    token: v.SHELLVISOR_TOKEN,
+    tokenFile: optionalPath(v.SHELLVISOR_TOKEN_FILE),
+    allowedHosts: new Set([...v.SHELLVISOR_ALLOWED_HOSTS, hostHeaderOf(v.HOST)]),
+    docs: v.SHELLVISOR_DOCS,
+    ratePerMinute: rate === 'off' ? undefined : rate,
     databaseUrl: v.DATABASE_URL,
     dataDir: resolve(v.DATA_DIR),
     logLevel: v.LOG_LEVEL,
@@ -116,4 +183,12 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     cgroups: v.SHELLVISOR_CGROUPS === 'auto',
     environment: env,
   };
+}
+
+const optionalPath = (path: string | undefined) => (path === undefined ? undefined : resolve(path));
+
+/** An address to listen on as it stands in a Host header. `0.0.0.0` means all of them, and is the name of none. */
+function hostHeaderOf(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host.toLowerCase()}]` : host.toLowerCase();
 }

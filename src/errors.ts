@@ -196,5 +196,60 @@ export class PruneInDoubt extends StorageUnavailable {
   }
 }
 
+/** A token is wanted, and none that is known came with the request. */
+export class TokenRequired extends DomainError {
+  readonly code = 'UNAUTHORIZED';
+  readonly statusCode = 401;
+  constructor(isGiven: boolean) {
+    super(
+      isGiven
+        ? 'this token is not known here'
+        : 'a token is needed, in a header such as: Authorization: Bearer shv_…; who runs the server makes them',
+    );
+  }
+}
+
+/** The token that came is not good for this. */
+export class ScopeMissing extends DomainError {
+  readonly code = 'SCOPE_MISSING';
+  readonly statusCode = 403;
+  constructor(name: string, scope: string) {
+    super(`the token ${name} does not have the scope ${scope}, which this needs`);
+  }
+}
+
+/** The request was sent to a name that this server does not go by. */
+export class HostRefused extends DomainError {
+  readonly code = 'HOST_REFUSED';
+  readonly statusCode = 403;
+  /** @param host the `Host` header. */
+  constructor(host: string) {
+    super(
+      `this server does not go by the name ${JSON.stringify(host.slice(0, 100))}; ` +
+        'who runs it can add it to SHELLVISOR_ALLOWED_HOSTS',
+    );
+  }
+}
+
+/** A browser sends it for a page that is not ours. */
+export class OriginRefused extends DomainError {
+  readonly code = 'ORIGIN_REFUSED';
+  readonly statusCode = 403;
+  constructor() {
+    super('pages of other origins may not talk to this server');
+  }
+}
+
+/** A caller has sent more than he may in a minute. */
+export class RateLimited extends DomainError {
+  readonly code = 'RATE_LIMITED';
+  readonly statusCode = 429;
+  override readonly retryAfterSeconds: number;
+  constructor(perMinute: number, retryAfterSeconds: number) {
+    super(`more than ${perMinute} requests a minute; try again later`);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
 /** The server can't start. The message is one line, complete, for the person at the terminal. */
 export class StartupError extends Error {}

@@ -1,42 +1,77 @@
-/** Opens and closes the HTTP application's port. */
-import { createServer } from 'node:net';
+/** Opens and closes what the HTTP application listens on: a port, or a Unix socket. */
+import { rmSync, statSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { StartupError } from './errors.ts';
 
 /** How long open connections may take to end once nothing runs any more, in ms. */
 const CONNECTIONS_MS = 1000;
 
+/** Whoever may write a Unix socket may connect to it (unix(7)): its owner alone. */
+const SOCKET_UMASK = 0o177;
+
 export interface Address {
   host: string;
   port: number;
+  /** Absolute path of a Unix socket to listen on instead. */
+  socket: string | undefined;
 }
 
 /** Said before anything is started, rather than after PostgreSQL is up and commands have been taken over. */
-export async function assertPortFree({ host, port }: Address): Promise<void> {
+export async function assertFree(address: Address): Promise<void> {
+  if (address.socket !== undefined) return freeSocket(address.socket);
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
-    probe.once('error', (error) => reject(cannotListen({ host, port }, error)));
-    probe.listen({ host, port }, () => probe.close(() => resolve()));
+    probe.once('error', (error) => reject(cannotListen(address, error)));
+    probe.listen(address, () => probe.close(() => resolve()));
   });
+}
+
+/** Removes a socket that a killed server has left behind. @throws StartupError when it is in use, or is something else. */
+async function freeSocket(path: string): Promise<void> {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  const refuse = (why: string) => new StartupError(`can't listen on ${path}: ${why}`);
+  if (!there.isSocket()) throw refuse('there is a file of this name that is no socket; set SHELLVISOR_SOCKET');
+  await new Promise<void>((resolve, reject) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      reject(refuse('another program listens there already; end it, or set SHELLVISOR_SOCKET'));
+    });
+    // Nobody listens.
+    probe.once('error', () => resolve());
+  });
+  rmSync(path);
 }
 
 /** @returns the URL. @throws StartupError */
-export async function listen(app: FastifyInstance, { host, port }: Address): Promise<string> {
-  return app.listen({ host, port }).catch((error) => {
-    throw cannotListen({ host, port }, error);
-  });
+export async function listen(app: FastifyInstance, address: Address): Promise<string> {
+  const { host, port, socket } = address;
+  // Before: it must not be there with another mode for a moment.
+  const umask = socket === undefined ? undefined : process.umask(SOCKET_UMASK);
+  try {
+    const url = await app.listen(socket === undefined ? { host, port } : { path: socket });
+    // All addresses have no name, and requests to this one are refused.
+    return socket === undefined ? url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1') : 'http://localhost';
+  } catch (error) {
+    throw cannotListen(address, error as NodeJS.ErrnoException);
+  } finally {
+    if (umask !== undefined) process.umask(umask);
+  }
 }
 
-function cannotListen({ host, port }: Address, error: NodeJS.ErrnoException): StartupError {
-  const why: Record<string, string> = {
+function cannotListen({ host, port, socket }: Address, error: NodeJS.ErrnoException): StartupError {
+  const onSocket = { EACCES: 'its folder may not be written', ENOENT: 'its folder does not exist' };
+  const onPort = {
     EADDRINUSE: 'another program listens there already; end it, or set PORT',
     EACCES: 'only root may use this port; set PORT to one above 1023',
     EADDRNOTAVAIL: 'this machine has no such address; set HOST',
     ENOTFOUND: 'there is no such host name; set HOST',
   };
-  return new StartupError(`can't listen on ${host}:${port}: ${why[error.code ?? ''] ?? error.message}`, {
-    cause: error,
-  });
+  const why: Record<string, string> = socket === undefined ? onPort : onSocket;
+  const where = socket ?? `${host}:${port}`;
+  return new StartupError(`can't listen on ${where}: ${why[error.code ?? ''] ?? error.message}`, { cause: error });
 }
 
 /** Ends the application; connections that stay open although nothing is being answered any more are cut. */

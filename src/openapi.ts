@@ -4,7 +4,12 @@ import swagger, { type SwaggerOptions, type SwaggerTransformObject } from '@fast
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { z } from 'zod';
 import type { RegistryToJSONSchemaParams } from 'zod/v4/core';
+import type { Access } from './access/caller.ts';
+import { guardScope } from './access/guard.ts';
+import { hardenPages } from './access/headers.ts';
+import { errors } from './routes/schemas.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -46,7 +51,7 @@ const transformObject: SwaggerTransformObject = (document) => {
     schemas[name] = components.schemas[value.slice(SCHEMAS.length)];
     return SCHEMAS + name;
   });
-  return { ...rest, paths: JSON.parse(renamed), components: { schemas } } as OpenApi;
+  return { ...rest, paths: JSON.parse(renamed), components: { ...components, schemas } } as OpenApi;
 };
 
 interface RequestBody {
@@ -61,6 +66,34 @@ function requestBodyOf(body: RequestBody): object {
   return { ...body, required: false, content: { 'application/json': { schema } } };
 }
 
+const toJsonSchema = createJsonSchemaTransform({ zodToJsonConfig });
+
+/** What the guard answers, whichever route is asked for. */
+const REFUSALS = {
+  401: '`UNAUTHORIZED`: the server wants a token, and none that it knows came with the request.',
+  403:
+    '`SCOPE_MISSING`: the token is not good for this. `HOST_REFUSED`, `ORIGIN_REFUSED`: it was sent to a name that the ' +
+    'server does not go by, or by a page of another origin.',
+  429: '`RATE_LIMITED`: more requests in a minute than the server takes of one client.',
+};
+
+/** Says of a route which token it wants, and how it refuses. */
+const transform: typeof toJsonSchema = (options) => {
+  const { schema, route } = options;
+  const access = route.config?.access;
+  if (!schema || schema.hide || access === undefined) return toJsonSchema(options);
+  const scopes = access === 'public' ? [] : access.map((scope) => `\`${scope}\``);
+  const wanted = access === 'public' ? 'Needs no token.' : `Scope of the token: ${scopes.join(' and ')}.`;
+  const response = { ...(schema.response as Record<number, z.ZodType>) };
+  for (const [code, sentence] of Object.entries(access === 'public' ? {} : REFUSALS)) {
+    const own = response[Number(code)]?.meta()?.description;
+    Object.assign(response, errors({ [code]: own === undefined ? sentence : `${own} ${sentence}` }));
+  }
+  const description = [schema.description, wanted].filter(Boolean).join(' ');
+  const security = access === 'public' ? [] : [{ token: [] }];
+  return toJsonSchema({ ...options, schema: { ...schema, description, security, response } });
+};
+
 const options: SwaggerOptions = {
   openapi: {
     openapi: '3.1.0',
@@ -71,22 +104,39 @@ const options: SwaggerOptions = {
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://localhost:8080' }],
+    components: {
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'Only where the server wants one; see `SHELLVISOR_TOKEN`',
+        },
+      },
+    },
     tags: [
       { name: 'commands', description: 'Run bash scripts, look at them, stop and delete them' },
       { name: 'manage', description: 'For those who run the server' },
     ],
   },
-  transform: createJsonSchemaTransform({ zodToJsonConfig }),
+  transform,
   transformObject,
 };
 
 /** Documents all routes that are registered afterwards. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, options);
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    // Whoever tries a request on the page means the server that showed it, wherever that listens.
-    transformSpecification: (document) => ({ ...document, servers: [{ url: '/' }] }),
-    transformSpecificationClone: false,
+}
+
+/** Shows the document as a page. @param access who may see it. */
+export async function registerDocs(app: FastifyInstance, access: Access): Promise<void> {
+  await app.register(async (scope) => {
+    guardScope(scope, access);
+    await hardenPages(scope);
+    await scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      // Whoever tries a request on the page means the server that showed it, wherever that listens.
+      transformSpecification: (document) => ({ ...document, servers: [{ url: '/' }] }),
+      transformSpecificationClone: false,
+    });
   });
 }

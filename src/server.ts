@@ -4,15 +4,18 @@ import closeWithGrace from 'close-with-grace';
 import type { FastifyInstance } from 'fastify';
 import pRetry from 'p-retry';
 import type { Logger } from 'pino';
+import type { Access } from './access/caller.ts';
+import { Keyring } from './access/keyring.ts';
 import { type CommandSystem, createCommandSystem } from './actors/commander.ts';
 import { logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
+import { banner } from './banner.ts';
 import { outputLimitOf } from './command.ts';
 import { type Config, loadConfig } from './config.ts';
 import { StartupError } from './errors.ts';
 import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
 import { Gate } from './gate.ts';
-import { assertPortFree, closeApp, listen } from './listening.ts';
+import { assertFree, closeApp, listen } from './listening.ts';
 import { createLogger, logOutcomes } from './logging.ts';
 import { PrometheusMetrics } from './metrics.ts';
 import { isUnavailable, reasonOf } from './persistence/pool.ts';
@@ -138,7 +141,8 @@ async function start(
   events: LauncherEvents,
 ): Promise<void> {
   const passes = armFailpoint(config.environment, config.dataDir);
-  await assertPortFree(config);
+  const keyring = new Keyring({ token: config.token, file: config.tokenFile });
+  await assertFree(config);
   if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...config, ...events, fd: linkFd });
   const { launcher } = parts;
   const runner = launcher ?? (await createInProcessRunner(config));
@@ -156,6 +160,12 @@ async function start(
     readiness,
     metrics,
     isStorageError: isUnavailable,
+    access: {
+      keyring,
+      allowedHosts: config.allowedHosts,
+      docs: docsAccess(config.docs),
+      ratePerMinute: config.ratePerMinute,
+    },
     logger: log,
   });
   parts.app = app;
@@ -163,7 +173,10 @@ async function start(
   const serve = async (state: string) => {
     const address = await listen(app, config);
     launcher?.ready();
-    process.stdout.write(banner(state, address, database.where, config.dataDir));
+    const { socket, dataDir, docs } = config;
+    const { where } = database;
+    const hasDocs = docs !== 'off';
+    process.stdout.write(banner({ state, address, socket, wantsToken: keyring.isWanted, hasDocs, dataDir, where }));
     return address;
   };
 
@@ -261,18 +274,9 @@ async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: Ab
   return { ...base, status: isUp && !storage.journal.isStuck ? 'ready' : 'unavailable' };
 }
 
-function banner(state: string, address: string, where: string, dataDir: string): string {
-  return `
-  shellvisor ${state}
-
-    API    ${address}/api/v1/commands
-    Docs   ${address}/docs
-    Data   ${dataDir} (${where})
-
-    Try    curl -s -H 'Content-Type: application/json' -d '{"script":"echo Hello"}' ${address}/api/v1/commands
-    Stop   Ctrl-C
-
-`;
+/** Who may see the documentation. */
+function docsAccess(docs: Config['docs']): Access | undefined {
+  return { public: 'public', token: ['read'], off: undefined }[docs] as Access | undefined;
 }
 
 /** One clear line, and the exit status that tells a failure. */

@@ -7,9 +7,15 @@ t.test('without any variable the defaults hold', async (t) => {
   t.same(loadConfig({}), {
     host: '127.0.0.1',
     port: 8080,
+    socket: undefined,
     databaseUrl: undefined,
     dataDir: resolve('.data'),
     logLevel: 'info',
+    token: undefined,
+    tokenFile: undefined,
+    allowedHosts: new Set(['127.0.0.1']),
+    docs: 'public',
+    ratePerMinute: undefined,
     maxParallel: 64,
     maxQueued: 100_000,
     stopGraceMs: 5000,
@@ -30,6 +36,12 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     DATABASE_URL: 'postgres://u:p@h/db',
     DATA_DIR: '/somewhere',
     LOG_LEVEL: 'debug',
+    SHELLVISOR_TOKEN: 'sixteen-letters!',
+    SHELLVISOR_TOKEN_FILE: '/etc/shellvisor/tokens',
+    SHELLVISOR_ALLOWED_HOSTS: 'Build.example.org, [2001:db8::7]',
+    SHELLVISOR_SOCKET: '/run/shellvisor.sock',
+    SHELLVISOR_DOCS: 'token',
+    SHELLVISOR_RATE_PER_MINUTE: '60',
     SHELLVISOR_MAX_PARALLEL: '2',
     SHELLVISOR_MAX_QUEUED: '0',
     SHELLVISOR_STOP_GRACE_MS: '0',
@@ -47,6 +59,12 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     databaseUrl: 'postgres://u:p@h/db',
     dataDir: '/somewhere',
     logLevel: 'debug',
+    token: 'sixteen-letters!',
+    tokenFile: '/etc/shellvisor/tokens',
+    allowedHosts: new Set(['build.example.org', '[2001:db8::7]', '[::1]']),
+    socket: '/run/shellvisor.sock',
+    docs: 'token',
+    ratePerMinute: 60,
     maxParallel: 2,
     maxQueued: 0,
     stopGraceMs: 0,
@@ -73,6 +91,14 @@ t.test('a value of no use is refused with the name of its variable', async (t) =
     ],
     ['SHELLVISOR_RETENTION_COUNT', '0', /^SHELLVISOR_RETENTION_COUNT must be a whole number from 1 to/],
     ['SHELLVISOR_RETENTION_BYTES', '1e9', /^SHELLVISOR_RETENTION_BYTES must be a whole number from 1 to/],
+    ['SHELLVISOR_ALLOWED_HOSTS', 'http://a.test', /^SHELLVISOR_ALLOWED_HOSTS must be names such as/],
+    ['SHELLVISOR_SOCKET', `/${'s'.repeat(107)}`, /^SHELLVISOR_SOCKET must be a path of at most 107 bytes/],
+    [
+      'SHELLVISOR_RATE_PER_MINUTE',
+      '0',
+      /^SHELLVISOR_RATE_PER_MINUTE must be off or a whole number from 1 to 1000000000/,
+    ],
+    ['SHELLVISOR_DOCS', 'yes', /^SHELLVISOR_DOCS must be one of public, token, off/],
     ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud"$/],
   ] as const) {
     t.throws(() => loadConfig({ [name]: value }), { message, constructor: StartupError }, `${name}=${value}`);
@@ -85,10 +111,47 @@ t.test('a database URL that is none is refused without being repeated, for it ma
   t.throws(refuse, { message: /^(?!.*secret)/ });
 });
 
-t.test('an address that others reach is refused, unless one says that something guards it', async (t) => {
-  for (const HOST of ['0.0.0.0', '::', '192.168.1.7', 'example.test', '127.0.0.1.example.test', '1270.0.0.1']) {
-    t.throws(() => loadConfig({ HOST }), { message: /SHELLVISOR_ALLOW_ANONYMOUS=yes/ }, HOST);
-    t.equal(loadConfig({ HOST, SHELLVISOR_ALLOW_ANONYMOUS: 'yes' }).host, HOST);
-  }
-  for (const HOST of ['127.0.0.1', '127.9.9.9', 'localhost', '::1']) t.equal(loadConfig({ HOST }).host, HOST);
+t.test('a token of no use is refused without being repeated', async (t) => {
+  const refuse = (SHELLVISOR_TOKEN: string) => () => loadConfig({ SHELLVISOR_TOKEN });
+  t.throws(refuse('secret'), { message: /^SHELLVISOR_TOKEN must be at least 16 characters long; [^"]*$/ });
+  t.throws(refuse('secret of 20 letters'), {
+    message: /^SHELLVISOR_TOKEN must be of ASCII characters without spaces$/,
+  });
+  t.throws(refuse('s'.repeat(513)), { message: /^SHELLVISOR_TOKEN must be at most 512 characters long$/ });
+});
+
+t.test(
+  'an address that others reach is refused, unless a token is wanted or one says that something guards it',
+  async (t) => {
+    for (const HOST of ['0.0.0.0', '::', '192.168.1.7', 'example.test', '127.0.0.1.example.test', '1270.0.0.1']) {
+      t.throws(() => loadConfig({ HOST }), { message: /SHELLVISOR_ALLOW_ANONYMOUS=yes/ }, HOST);
+      const ways = [
+        { SHELLVISOR_ALLOW_ANONYMOUS: 'yes' },
+        { SHELLVISOR_TOKEN: 'sixteen-letters!' },
+        { SHELLVISOR_TOKEN_FILE: '/etc/shellvisor/tokens' },
+        { SHELLVISOR_SOCKET: '/run/shellvisor.sock' },
+      ];
+      for (const way of ways) t.equal(loadConfig({ HOST, ...way }).host, HOST);
+    }
+    for (const HOST of ['127.0.0.1', '127.9.9.9', 'localhost', '::1']) t.equal(loadConfig({ HOST }).host, HOST);
+  },
+);
+
+t.test(
+  'where others reach the server, a client may send a hundred requests a second unless one says otherwise',
+  async (t) => {
+    const rate = (env: Record<string, string>) =>
+      loadConfig({ SHELLVISOR_ALLOW_ANONYMOUS: 'yes', ...env }).ratePerMinute;
+    t.equal(rate({ HOST: '0.0.0.0' }), 6000);
+    t.equal(rate({ HOST: '0.0.0.0', SHELLVISOR_RATE_PER_MINUTE: 'off' }), undefined);
+    t.equal(rate({ HOST: '0.0.0.0', SHELLVISOR_SOCKET: '/run/shellvisor.sock' }), undefined);
+  },
+);
+
+t.test('the server goes by the name that it listens on, but never by 0.0.0.0', async (t) => {
+  const hosts = (HOST: string) => [...loadConfig({ HOST, SHELLVISOR_ALLOW_ANONYMOUS: 'yes' }).allowedHosts];
+  t.same(hosts('Build.example.org'), ['build.example.org']);
+  t.same(hosts('2001:DB8::7'), ['[2001:db8::7]']);
+  t.same(hosts('0.0.0.0'), ['localhost']);
+  t.same(hosts('::'), ['localhost']);
 });

@@ -72,6 +72,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
     app.route({
       method: 'POST',
       url: durable ? '/api/v1/durables/commands' : '/api/v1/commands',
+      config: { access: ['run'] },
       schema: {
         operationId: durable ? 'createDurableCommand' : 'createCommand',
         tags: ['commands'],
@@ -103,6 +104,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
   app.get(
     '/api/v1/commands/:uuid',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'getCommand',
         tags: ['commands'],
@@ -131,6 +133,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
   app.patch(
     '/api/v1/commands/:uuid',
     {
+      config: { access: ['stop'] },
       schema: {
         operationId: 'stopCommand',
         tags: ['commands'],
@@ -158,6 +161,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
   app.delete(
     '/api/v1/commands/:uuid',
     {
+      config: { access: ['delete'] },
       schema: {
         operationId: 'deleteCommand',
         tags: ['commands'],

@@ -18,7 +18,6 @@ export function announceEvents(reply: FastifyReply): void {
   reply
     .type('text/event-stream; charset=utf-8')
     .header('cache-control', 'no-store')
-    .header('x-content-type-options', 'nosniff')
     // A proxy that gathers answers would keep the last events back; a connection that is kept would outlive the shutdown.
     .header('x-accel-buffering', 'no')
     .header('connection', 'close');

@@ -28,6 +28,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
   app.get(
     '/api/v1/events',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'followEvents',
         tags: ['commands'],

@@ -48,6 +48,7 @@ export const listRoutes: FastifyPluginAsyncZod<ListRoutesOptions> = async (app, 
   app.get(
     '/api/v1/commands',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'listCommands',
         tags: ['commands'],

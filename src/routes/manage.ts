@@ -1,6 +1,7 @@
 /** /manage: for those who run the server. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { missingScope } from '../access/caller.ts';
 import type { Metrics, Readiness } from '../ports.ts';
 
 export interface ManageRoutesOptions {
@@ -45,12 +46,15 @@ const ReadinessBody = z
       .nullable()
       .describe('How much is stored, as of the last few seconds; null while the database has not told'),
   })
+  .partial()
+  .required({ status: true })
   .meta({ id: 'Readiness' });
 
 export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, { readiness, metrics }) => {
   app.get(
     '/manage/health',
     {
+      config: { access: 'public' },
       schema: {
         operationId: 'health',
         tags: ['manage'],
@@ -65,18 +69,21 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
   app.get(
     '/manage/ready',
     {
+      config: { access: 'public' },
       schema: {
         operationId: 'ready',
         tags: ['manage'],
         summary: 'Whether the server can take commands',
-        description: 'Answered within about a second, whatever the database does.',
+        description:
+          'Answered within about a second, whatever the database does. Without a token that may read, where one is ' +
+          'wanted, only `status` is told.',
         response: {
           200: ReadinessBody.describe('It is ready.'),
           503: ReadinessBody.describe('It is not ready; `status` says why.'),
         },
       },
     },
-    async (_, reply) => {
+    async (request, reply) => {
       const { launcherPid, layers, load, storage: use, ...rest } = await readiness();
       const queue = load && {
         waiting: load.waiting,
@@ -91,20 +98,26 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
         disk_bytes: use.diskBytes,
       };
       const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, queue, storage };
-      return reply.code(rest.status === 'ready' ? 200 : 503).send(body);
+      reply.code(rest.status === 'ready' ? 200 : 503);
+      return missingScope(request.caller, ['read']) === undefined ? body : { status: rest.status };
     },
   );
 
   app.get(
     '/manage/metrics',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'metrics',
         tags: ['manage'],
         summary: 'Figures for Prometheus',
         description: 'In its text format. Those with the prefix `shellvisor_` are listed in docs/metrics.md.',
-        produces: ['text/plain'],
-        response: { 200: z.string().describe('The figures of this server since its start') },
+        response: {
+          200: {
+            description: 'The figures of this server since its start',
+            content: { 'text/plain': { schema: z.string() } },
+          },
+        },
       },
     },
     async (_, reply) => reply.type(metrics.contentType).send(await metrics.text()),

@@ -52,6 +52,7 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
   app.get(
     '/api/v1/commands/:uuid/output',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'getOutput',
         tags: ['commands'],
@@ -109,7 +110,7 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
       }
 
       const wanted = { from: from?.at ?? 0, before: follow ? Number.MAX_SAFE_INTEGER : now.upTo, stream, follow };
-      reply.type('text/plain; charset=utf-8').header('x-content-type-options', 'nosniff');
+      reply.type('text/plain; charset=utf-8');
 
       if (tail !== undefined) {
         wanted.from = await startOf(tail);

@@ -30,6 +30,7 @@ export const pinRoutes: FastifyPluginAsyncZod<PinRoutesOptions> = async (app, { 
     app.route({
       method,
       url: '/api/v1/commands/:uuid/pin',
+      config: { access: ['delete'] },
       schema: {
         operationId,
         tags: ['commands'],

@@ -34,6 +34,8 @@ export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app
   app.post(
     '/api/v1/commands/:uuid/rerun',
     {
+      // With `wait` it shows what the earlier command is.
+      config: { access: ['run', 'read'] },
       schema: {
         operationId: 'rerunCommand',
         tags: ['commands'],

@@ -34,6 +34,7 @@ export const transitionRoutes: FastifyPluginAsyncZod<TransitionRoutesOptions> = 
   app.get(
     '/api/v1/commands/:uuid/transitions',
     {
+      config: { access: ['read'] },
       schema: {
         operationId: 'getTransitions',
         tags: ['commands'],

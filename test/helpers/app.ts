@@ -2,7 +2,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
-import { buildApp } from '../../src/app.ts';
+import { type AccessOptions, buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { Changes } from '../../src/persistence/changes.ts';
@@ -15,6 +15,7 @@ import { watchStorageUse } from '../../src/persistence/storage-use.ts';
 import { createTurns } from '../../src/persistence/turns.ts';
 import type { ProcessRunner } from '../../src/ports.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { accessWith } from './access.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { temporaryFolder } from './server.ts';
 import { until } from './until.ts';
@@ -28,6 +29,8 @@ export interface TestAppOptions {
   outputLimitBytes?: number;
   /** That of another application; else one of its own. */
   database?: TestDatabase;
+  /** Who may come in; everybody unless given. */
+  access?: Partial<AccessOptions>;
   /** The number of its server, where several share a database. */
   owner?: number;
 }
@@ -60,7 +63,7 @@ export interface TestApp {
 
 export async function startApp(
   t: Test,
-  { outputLimitBytes = 10 * 1024 * 1024, owner = 1, database: given, ...options }: TestAppOptions = {},
+  { outputLimitBytes = 10 * 1024 * 1024, owner = 1, database: given, access, ...options }: TestAppOptions = {},
 ): Promise<TestApp> {
   const database = given ?? (await openDatabase(t));
   const changes = new Changes();
@@ -112,6 +115,7 @@ export async function startApp(
     }),
     metrics,
     isStorageError: isUnavailable,
+    access: accessWith(access),
   });
   t.teardown(async () => {
     await commander.drain();

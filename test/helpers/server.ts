@@ -35,8 +35,13 @@ export interface TestServer extends ServerProcess {
   /** Such as `http://127.0.0.1:41234`. */
   readonly url: string;
   /** Requests JSON; `body` is sent as JSON. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
-  request(method: string, path: string, body?: unknown): Promise<{ status: number; headers: Headers; body: any }>;
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    token?: string,
+    // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+  ): Promise<{ status: number; headers: Headers; body: any }>;
   /** Sends a signal and waits for the end. */
   end(signal?: NodeJS.Signals): Promise<Exit>;
 }
@@ -96,10 +101,11 @@ export async function startServer(t: Scope, env: Record<string, string>, entry?:
   return {
     ...server,
     url,
-    async request(method, path, body) {
-      const init =
-        body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      const response = await fetch(url + path, { method, ...init });
+    async request(method, path, body, token) {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      if (body !== undefined) headers['content-type'] = 'application/json';
+      const init = body === undefined ? {} : { body: JSON.stringify(body) };
+      const response = await fetch(url + path, { method, headers, ...init });
       const text = await response.text();
       const isJson = response.headers.get('content-type')?.startsWith('application/json');
       return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };

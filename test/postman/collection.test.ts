@@ -21,12 +21,14 @@ const collection: { item: Item[]; variable: { key: string; value: string }[] } =
 const folders = collection.item;
 const requests = folders.flatMap(({ item = [] }) => item);
 
-/** Answers that a server at ease, or alone, does not give, and one that does not end; the collection has saved examples of them. */
-const NOT_MET = [/ 429$/, / 503$/, /^DELETE .* 409$/, /^GET (\/api\/v1\/events|example) 200$/];
+/** Answers that a server at ease, or alone, does not give, what the guard says to all, and one that does not end; the
+ * collection has saved examples of them. */
+const NOT_MET = [/ 401$/, / 403$/, / 429$/, / 503$/, /^DELETE .* 409$/, /^GET (\/api\/v1\/events|example) 200$/];
 
 t.test('the collection runs from top to bottom and every answer is as it says', async (t) => {
-  const server = await startServer(t, { DATABASE_URL: await createDatabase(t) });
-  const { run } = await runCollection(FILE, server.url);
+  const token = 'the-token-of-the-collection';
+  const server = await startServer(t, { DATABASE_URL: await createDatabase(t), SHELLVISOR_TOKEN: token });
+  const { run } = await runCollection(FILE, { baseUrl: server.url, token });
 
   const failures = run.failures.map(({ source, error }) => `${source?.name}: ${error.test ?? ''}: ${error.message}`);
   t.same(failures, []);
@@ -36,7 +38,7 @@ t.test('the collection runs from top to bottom and every answer is as it says', 
     'every request was sent, in order',
   );
 
-  const { body: left } = await server.request('GET', '/api/v1/commands');
+  const { body: left } = await server.request('GET', '/api/v1/commands', undefined, token);
   t.same(left, [], 'no command is left behind');
 
   t.test('every request that has its answer is checked', async (t) => {

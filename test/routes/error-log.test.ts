@@ -7,6 +7,7 @@ import { Gate } from '../../src/gate.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { isUnavailable } from '../../src/persistence/pool.ts';
 import type { Commander, CommandKeeper, CommandReader } from '../../src/ports.ts';
+import { accessWith } from '../helpers/access.ts';
 
 const url = '/api/v1/commands/00000000-0000-4000-8000-000000000001';
 const away = Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' });
@@ -26,6 +27,7 @@ t.test('what is logged of a request that fails', async (t) => {
     keeper: gate,
     readiness: () => Promise.reject(new Error('not asked')),
     metrics: new PrometheusMetrics(),
+    access: accessWith(),
     isStorageError: isUnavailable,
     logger: pino({ level: 'info' }, sink),
   });
