@@ -58,7 +58,7 @@ const schema = z.object({
       (names) => names.every((name) => HOST_NAME.test(name)),
       'names such as build.example.org, without ports, with commas between them',
     )
-    .default([]),
+    .optional(),
   SHELLVISOR_SOCKET: z
     .string()
     .refine(
@@ -162,7 +162,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     port: v.PORT,
     token: v.SHELLVISOR_TOKEN,
     tokenFile: optionalPath(v.SHELLVISOR_TOKEN_FILE),
-    allowedHosts: new Set([...v.SHELLVISOR_ALLOWED_HOSTS, hostHeaderOf(v.HOST)]),
+    allowedHosts: new Set([...(v.SHELLVISOR_ALLOWED_HOSTS ?? []), hostHeaderOf(v.HOST)]),
     docs: v.SHELLVISOR_DOCS,
     ratePerMinute: rate === 'off' ? undefined : rate,
     databaseUrl: v.DATABASE_URL,

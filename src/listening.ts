@@ -1,6 +1,7 @@
 /** Opens and closes what the HTTP application listens on: a port, or a Unix socket. */
-import { rmSync, statSync } from 'node:fs';
+import { accessSync, constants, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { StartupError } from './errors.ts';
 
@@ -27,11 +28,19 @@ export async function assertFree(address: Address): Promise<void> {
   });
 }
 
-/** Removes a socket that a killed server has left behind. @throws StartupError when it is in use, or is something else. */
+/**
+ * Removes a socket that a killed server has left behind.
+ * @throws StartupError when it is in use, is something else, or none can be made there.
+ */
 async function freeSocket(path: string): Promise<void> {
   const there = statSync(path, { throwIfNoEntry: false });
-  if (there === undefined) return;
   const refuse = (why: string) => new StartupError(`can't listen on ${path}: ${why}`);
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw refuse(`its folder can't be written: ${(error as Error).message}`);
+  }
+  if (there === undefined) return;
   if (!there.isSocket()) throw refuse('there is a file of this name that is no socket; set SHELLVISOR_SOCKET');
   await new Promise<void>((resolve, reject) => {
     const probe = connect(path);
@@ -62,16 +71,16 @@ export async function listen(app: FastifyInstance, address: Address): Promise<st
 }
 
 function cannotListen({ host, port, socket }: Address, error: NodeJS.ErrnoException): StartupError {
-  const onSocket = { EACCES: 'its folder may not be written', ENOENT: 'its folder does not exist' };
-  const onPort = {
+  const why: Record<string, string> = {
     EADDRINUSE: 'another program listens there already; end it, or set PORT',
     EACCES: 'only root may use this port; set PORT to one above 1023',
     EADDRNOTAVAIL: 'this machine has no such address; set HOST',
     ENOTFOUND: 'there is no such host name; set HOST',
   };
-  const why: Record<string, string> = socket === undefined ? onPort : onSocket;
-  const where = socket ?? `${host}:${port}`;
-  return new StartupError(`can't listen on ${where}: ${why[error.code ?? ''] ?? error.message}`, { cause: error });
+  if (socket !== undefined) return new StartupError(`can't listen on ${socket}: ${error.message}`, { cause: error });
+  return new StartupError(`can't listen on ${host}:${port}: ${why[error.code ?? ''] ?? error.message}`, {
+    cause: error,
+  });
 }
 
 /** Ends the application; connections that stay open although nothing is being answered any more are cut. */

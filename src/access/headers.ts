@@ -42,5 +42,9 @@ const pages: FastifyHelmetOptions = {
 
 /** Hardens what is registered in the same scope as pages. */
 export async function hardenPages(scope: FastifyInstance): Promise<void> {
+  scope.addHook('onRequest', (_, reply, done) => {
+    for (const name of Object.keys(HEADERS)) reply.removeHeader(name);
+    done();
+  });
   await scope.register(helmet, pages);
 }

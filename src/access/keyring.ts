@@ -1,6 +1,6 @@
 /** Which tokens there are: that of the environment, and those of a file, which is read again when it changes. */
 import { timingSafeEqual } from 'node:crypto';
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { StartupError } from '../errors.ts';
 import type { Caller } from './caller.ts';
 import { digestOf, type KnownToken, parseTokens } from './tokens.ts';
@@ -23,6 +23,8 @@ export class Keyring {
   readonly #own: readonly KnownToken[];
   #known: readonly KnownToken[];
   readonly #file: string | undefined;
+  /** Of the file, as of the last look at it. */
+  #version: string | undefined;
 
   /** @throws StartupError when the file can't be used. */
   constructor({ token, file }: KeyringOptions = {}) {
@@ -31,6 +33,8 @@ export class Keyring {
         ? []
         : [{ digest: digestOf(token), caller: { name: DEFAULT_NAME, scopes: new Set(['admin']) } }];
     this.#file = file;
+    // Before it is read: what changes in between is looked at again.
+    this.#version = file && versionOf(file);
     this.#known = this.#read();
   }
 
@@ -60,7 +64,10 @@ export class Keyring {
   watch(onChanged: () => void, onError: (error: Error) => void): () => void {
     const file = this.#file;
     if (file === undefined) return () => {};
-    const read = () => {
+    const look = () => {
+      const version = versionOf(file);
+      if (version === this.#version) return;
+      this.#version = version;
       try {
         this.#known = this.#read();
       } catch (error) {
@@ -68,11 +75,11 @@ export class Keyring {
       }
       onChanged();
     };
-    watchFile(file, { interval: LOOK_MS, persistent: false }, read);
-    return () => unwatchFile(file, read);
+    const timer = setInterval(look, LOOK_MS).unref();
+    return () => clearInterval(timer);
   }
 
-  /** A caller of whom nothing has changed stays the same object: `isCurrent` relies on it. */
+  /** Where nothing of a caller has changed he stays the same object: `isCurrent` relies on it. */
   #read(): readonly KnownToken[] {
     if (this.#file === undefined) return this.#own;
     const fresh = readTokens(this.#file);
@@ -81,6 +88,12 @@ export class Keyring {
     }
     return [...this.#own, ...fresh.map((token) => this.#known?.find((known) => isSame(known, token)) ?? token)];
   }
+}
+
+/** What changes with every change of a file; the same as long as there is none. */
+function versionOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? 'none' : `${found.dev} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
 }
 
 function isSame(a: KnownToken, b: KnownToken): boolean {

@@ -8,6 +8,7 @@ import { newCommand, type RunOptions } from './new-command.ts';
 import { serve } from './serve.ts';
 import { inWords, prunedInWords, steps, table } from './show.ts';
 import { write } from './terminal.ts';
+import { addTokenCommands } from './tokens.ts';
 import { pair, secret, several, span, time, wholeNumber } from './values.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -193,6 +194,8 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
         return each(uuids, options, isPin ? 'pinned' : 'unpinned', (uuid) => client[name](uuid));
       });
   }
+
+  addTokenCommands(program, environment);
 
   program
     .command('serve')

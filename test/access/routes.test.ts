@@ -52,14 +52,15 @@ function keyringWith(t: Test, ...sets: (typeof SCOPES)[number][][]): Keyring {
 t.test('every route asks each token for its scope, and strangers for a token', async (t) => {
   const keyring = keyringWith(t, ...SCOPES.map((scope) => [scope]), ['run', 'read'], ['delete', 'read']);
   const { app: testApp, routes } = await collectRoutes(() => startApp(t, { access: { keyring } }));
-  const { app } = testApp;
-  /** Only the beginning of an answer: some have no end. */
+  const address = await testApp.app.listen({ port: 0 });
+  /** Only the head of an answer: some have no end. */
   const statusOf = async (method: string, url: string, authorization?: string) => {
-    const headers = authorization === undefined ? {} : { authorization };
+    const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+    const end = new AbortController();
     const path = url.replace(':uuid', UUID).replace('*', 'logo.svg');
-    const answer = await app.inject({ method: method as 'GET', url: path, headers, payloadAsStream: true });
-    answer.stream().destroy();
-    return answer.statusCode;
+    const { status } = await fetch(address + path, { method, headers, redirect: 'manual', signal: end.signal });
+    end.abort();
+    return status;
   };
   const names = routes.flatMap(({ method, url }) => [method].flat().map((each) => `${each} ${url}`));
   t.same(

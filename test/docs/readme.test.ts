@@ -100,7 +100,7 @@ t.test('both show each operation of the OpenAPI document with a curl, and no oth
 
 /** What a curl asks for, as OpenAPI writes it. */
 function operationOf(curl: string): string {
-  const [, path = ''] = /http:\/\/localhost:8080([^\s'?]*)/.exec(curl) ?? [];
+  const [, path = ''] = /http:\/\/localhost(?::8080)?([^\s'?]*)/.exec(curl) ?? [];
   const method = / -X (\w+)/.exec(curl)?.[1] ?? (/ -d /.test(curl) ? 'POST' : 'GET');
   return `${method} ${path.replaceAll(/\$(\w+)/g, '{$1}')}`;
 }
