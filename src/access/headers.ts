@@ -19,8 +19,8 @@ export function hardenAnswers(app: FastifyInstance): void {
   });
 }
 
-/** For pages, which get all that they need from this server. */
-const pages: FastifyHelmetOptions = {
+/** For pages, which get all that they need from this server. @param styles hashes of styles that a page has in itself. */
+const policyFor = (styles: readonly string[]): FastifyHelmetOptions => ({
   contentSecurityPolicy: {
     useDefaults: false,
     directives: {
@@ -32,19 +32,19 @@ const pages: FastifyHelmetOptions = {
       'frame-ancestors': ["'none'"],
       'img-src': ["'self'", 'data:'],
       'script-src': ["'self'"],
-      'style-src': ["'self'"],
+      'style-src': ["'self'", ...styles.map((hash) => `'${hash}'`)],
     },
   },
   frameguard: { action: 'deny' },
   // Whether the whole host is to be reached by TLS only is for whoever ends TLS in front of us to say.
   strictTransportSecurity: false,
-};
+});
 
-/** Hardens what is registered in the same scope as pages. */
-export async function hardenPages(scope: FastifyInstance): Promise<void> {
+/** Hardens what is registered in the same scope as pages. @param styles such as `sha256-…`. */
+export async function hardenPages(scope: FastifyInstance, styles: readonly string[] = []): Promise<void> {
   scope.addHook('onRequest', (_, reply, done) => {
     for (const name of Object.keys(HEADERS)) reply.removeHeader(name);
     done();
   });
-  await scope.register(helmet, pages);
+  await scope.register(helmet, policyFor(styles));
 }
