@@ -1,7 +1,8 @@
 /** The commands of the command line, with their options and their help. */
 import { readFileSync } from 'node:fs';
 import { Command as Program } from 'commander';
-import { type ListQuery, Shellvisor } from '../client/index.ts';
+import type { ListQuery, Shellvisor } from '../client/index.ts';
+import { connectTo } from './connection.ts';
 import { FAILURE, USAGE } from './exit-codes.ts';
 import { followAsJson, followOurs, followToEnd } from './follow.ts';
 import { newCommand, type RunOptions } from './new-command.ts';
@@ -20,7 +21,7 @@ a wrong way.`;
 
 const ENVIRONMENT = `
 Environment:
-  SHELLVISOR_URL    the server; http://localhost:8080 unless set
+  SHELLVISOR_URL    the server; http://localhost:8080 unless set; unix:/path/of/its/socket for a Unix socket
   SHELLVISOR_TOKEN  the token, where the server wants one`;
 
 const IDEMPOTENCY_KEY = 'if an earlier call with this key has started it already, show that one';
@@ -70,7 +71,7 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE));
 
   const clientOf = ({ server, token }: CommonOptions) =>
-    new Shellvisor({ url: server ?? environment.SHELLVISOR_URL, token: token ?? environment.SHELLVISOR_TOKEN });
+    connectTo(server ?? environment.SHELLVISOR_URL, token ?? environment.SHELLVISOR_TOKEN);
 
   /** A command that talks to the server. */
   const talking = (name: string, summary: string) =>

@@ -14,6 +14,8 @@ export interface ShellvisorOptions {
   url?: string | undefined;
   /** Sent as bearer, where the server wants one. */
   token?: string | undefined;
+  /** What sends the requests, in place of the global `fetch`: through a proxy, or to a Unix socket. */
+  fetch?: typeof fetch | undefined;
 }
 
 export interface RepeatOptions {
@@ -54,10 +56,13 @@ const PATIENCE_MS = 60_000;
 export class Shellvisor {
   readonly url: string;
   readonly #headers: Record<string, string>;
+  readonly #send: typeof fetch;
 
   /** @throws TypeError when the URL is none. */
-  constructor({ url = DEFAULT_URL, token }: ShellvisorOptions = {}) {
+  constructor({ url = DEFAULT_URL, token, fetch = globalThis.fetch }: ShellvisorOptions = {}) {
     this.url = new URL(url).href.replace(/\/+$/, '');
+    // Browsers want theirs to be called as a function of the window.
+    this.#send = (...args) => fetch(...args);
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   }
 
@@ -137,7 +142,7 @@ export class Shellvisor {
 
   async #fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { ...this.#headers, ...init.headers };
-    const response = await fetch(this.url + path, { ...init, headers }).catch((error) => {
+    const response = await this.#send(this.url + path, { ...init, headers }).catch((error) => {
       throw init.signal?.aborted ? error : new Unreachable(this.url, error);
     });
     if (response.ok) return response;

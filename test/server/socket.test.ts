@@ -2,6 +2,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { callCli } from '../helpers/cli.ts';
 import { createDatabase } from '../helpers/cluster.ts';
 import { launch, serverPid, startServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
@@ -26,6 +27,15 @@ t.test('on a Unix socket the server is for its user alone, and on no port', asyn
   t.equal(statSync(socket).mode & 0o777, 0o600);
   t.equal(await ask(socket, '/api/v1/commands'), 200);
   t.equal(await ask(socket, '/api/v1/commands', { host: 'evil.test' }), 403);
+
+  await t.test('the command line reaches it', async (t) => {
+    const env = { SHELLVISOR_URL: `unix:${socket}` };
+    t.match(await callCli(t, ['run', 'echo in'], env).ended, { code: 0, stdout: 'in\n' });
+    t.match(await callCli(t, ['ls'], { SHELLVISOR_URL: 'unix:/nowhere/x.sock' }).ended, {
+      code: 125,
+      stderr: /ENOENT/,
+    });
+  });
 
   await t.test('one that is in use is refused', async (t) => {
     const other = launch(t, { DATABASE_URL, SHELLVISOR_SOCKET: socket, DATA_DIR: temporaryFolder(t) });
