@@ -11,6 +11,7 @@ import { ScopeMissing, TokenRequired } from '../errors.ts';
 import { type Access, ANYONE, type Caller, missingScope, STRANGER } from './caller.ts';
 import type { Keyring } from './keyring.ts';
 import { createOriginCheck } from './origins.ts';
+import { countOf } from './raw-headers.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -79,9 +80,8 @@ export function registerGuard(app: FastifyInstance, { keyring, allowedHosts }: G
 function identify(keyring: Keyring, { headers, raw }: FastifyRequest): Caller {
   if (headers.authorization === undefined) return STRANGER;
   const token = BEARER.exec(headers.authorization)?.[1];
-  // Of two headers Node shows the first: what is in front of us may have looked at the other.
-  const count = raw.rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'authorization').length;
-  const caller = token === undefined || count > 1 ? undefined : keyring.callerOf(token);
+  const isOne = countOf(raw, 'authorization') === 1;
+  const caller = token === undefined || !isOne ? undefined : keyring.callerOf(token);
   if (caller === undefined) throw new TokenRequired(true);
   return caller;
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { HostRefused, OriginRefused } from '../errors.ts';
+import { countOf } from './raw-headers.ts';
 
 /** The names of this machine to itself (RFC 6761, 6.3; RFC 4291, 2.5.3). */
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
@@ -22,11 +23,18 @@ export function createOriginCheck(allowed: ReadonlySet<string>): (request: Incom
 
   /** @throws HostRefused, OriginRefused */
   return (request) => {
-    const hosts = valuesOf(request, 'host');
-    const host = (hosts[0] ?? '').toLowerCase();
+    const {
+      host: given = '',
+      origin,
+      'sec-fetch-site': site,
+      'sec-fetch-mode': mode,
+      'sec-fetch-dest': dest,
+    } = request.headers;
+    const host = given.toLowerCase();
     const name = HOST.exec(host)?.[1];
-    if (hosts.length !== 1 || name === undefined || !isOurs(name, request.socket)) throw new HostRefused(host);
-    const { origin, 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest } = request.headers;
+    if (countOf(request, 'host') !== 1 || name === undefined || !isOurs(name, request.socket))
+      throw new HostRefused(host);
+    if (origin === undefined && site === undefined) return;
     // Whoever ends TLS in front of us makes `https` of the same host.
     const own = [`http://${host}`, `https://${host}`];
     if (origin !== undefined && !own.includes(origin.toLowerCase())) throw new OriginRefused();
@@ -34,11 +42,6 @@ export function createOriginCheck(allowed: ReadonlySet<string>): (request: Incom
     const isLink = request.method === 'GET' && mode === 'navigate' && dest === 'document';
     if ((site === 'cross-site' || site === 'same-site') && !isLink) throw new OriginRefused();
   };
-}
-
-/** All values of a header as they came: Node keeps only the first of some, and joins others. */
-function valuesOf({ rawHeaders }: IncomingMessage, name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name);
 }
 
 const unbracketed = (name: string) => name.replace(/^\[(.*)\]$/, '$1');
