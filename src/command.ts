@@ -20,8 +20,18 @@ export const REASONS = [
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
-/** Who ended a command that did not end by itself. */
+/** What ended a command that did not end by itself. */
 export type StopReason = 'stop' | 'shutdown' | 'timeout' | 'output_limit';
+
+/** Who asks for something: the name of his token. Null: nobody had to say who he is. */
+export type CallerName = string | null;
+
+/** Why a command is to end that has not ended by itself, and who wants that. */
+export interface Stop {
+  reason: StopReason;
+  /** Null also when it is no client that wants it. */
+  by: CallerName;
+}
 
 /** The two streams a script prints to. */
 export type Stream = 'stdout' | 'stderr';
@@ -187,6 +197,7 @@ export interface NewCommand extends StoredRequest {
   createdAt: Date;
   /** The command that it repeats; null: none. */
   rerunOf: string | null;
+  createdBy: CallerName;
   /** Undefined: its client has given no key. */
   idempotency: Idempotency | undefined;
   pinned: boolean;
@@ -219,6 +230,8 @@ export interface Outcome {
   error: string | null;
   /** From the start of bash to the end of its process tree, in ms of a monotonic clock; null when bash never ran. */
   durationMs: number | null;
+  /** Who stopped it, where it was a stop that ended it; else null. */
+  stoppedBy: CallerName;
 }
 
 /** A stored command as readers see it. Times are ms since the epoch. */
@@ -238,6 +251,7 @@ export interface CommandRecord {
   labels: Readonly<Record<string, string>>;
   /** The command that it repeats, which may be deleted by now; null: none. */
   rerunOf: string | null;
+  createdBy: CallerName;
   /** Whether it stays when many are deleted: by retention, or by a filter. */
   pinned: boolean;
   /** What it printed, both streams in the order in which they came; empty for a regular command that has not ended. */
@@ -258,6 +272,7 @@ export interface CommandRecord {
   startedAt: number | null;
   endedAt: number | null;
   durationMs: number | null;
+  stoppedBy: CallerName;
 }
 
 /** What of a command tells how it ended. */
@@ -271,6 +286,7 @@ export type CommandSummary = Pick<
   | 'startedAt'
   | 'endedAt'
   | 'durationMs'
+  | 'stoppedBy'
   | 'outputBytes'
   | 'outputTruncated'
 >;
@@ -291,17 +307,18 @@ export interface Transition {
 export type Step = Omit<Transition, 'from'>;
 
 /**
- * Decides the outcome of a command from how its process ended and who, if anyone, ended it.
+ * Decides the outcome of a command from how its process ended and who, if anyone, wanted it to end.
  * Who asked first wins: a script that exits 0 on SIGTERM was stopped all the same.
  */
-export function outcomeOf(end: ProcessEnd, stoppedBy: StopReason | null, durationMs: number | null): Outcome {
+export function outcomeOf(end: ProcessEnd, stop: Stop | null, durationMs: number | null): Outcome {
   const exitCode = end.kind === 'exited' ? end.exitCode : null;
   const signal = end.kind === 'signalled' ? end.signal : null;
-  const base = { exitCode, signal, error: null, durationMs };
-  if (end.kind !== 'lost' && (stoppedBy === 'timeout' || stoppedBy === 'output_limit')) {
-    return { ...base, status: 'FAILED', reason: stoppedBy };
+  const base = { exitCode, signal, error: null, durationMs, stoppedBy: null };
+  if (end.kind !== 'lost' && stop !== null) {
+    const { reason, by: stoppedBy } = stop;
+    const status = reason === 'timeout' || reason === 'output_limit' ? 'FAILED' : 'STOPPED';
+    return { ...base, status, reason, stoppedBy };
   }
-  if (end.kind !== 'lost' && stoppedBy !== null) return { ...base, status: 'STOPPED', reason: stoppedBy };
   switch (end.kind) {
     case 'exited':
       return { ...base, status: end.exitCode === 0 ? 'EXECUTED' : 'FAILED', reason: 'exit' };

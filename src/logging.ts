@@ -35,11 +35,14 @@ export function registerRequestLog(app: FastifyInstance, metrics: Metrics): void
     const route = routeOptions.url ?? 'none';
     metrics.request(method, route, status, elapsedTime);
     const uuid = uuidOf(request, reply.getHeader('location'));
+    // Who was refused by the head of his request is not known.
+    const { name = null } = request.caller ?? {};
     const replayed = reply.hasHeader('idempotency-replayed') && { replayed: true };
     const line = {
       method,
       route,
       ...(uuid !== undefined && { uuid }),
+      ...(name !== null && { by: name }),
       status,
       ms: Math.round(elapsedTime),
       ...replayed,

@@ -1,5 +1,6 @@
 /** The seams between the actors and the world. Adapters in `process/` and `persistence/` implement them. */
 import type {
+  CallerName,
   CommandRecord,
   CommandRequest,
   CommandSummary,
@@ -13,7 +14,7 @@ import type {
   RunOptions,
   SecretEnv,
   Status,
-  StopReason,
+  Stop,
   StoredOutput,
   StoredRequest,
   Stream,
@@ -66,7 +67,7 @@ export interface RunningProcess {
    * Asks the process group to end (SIGTERM). From now on `ended` waits for the whole tree.
    * Whoever calls this calls `kill` after `graceMs`; a runner that outlives the server does it alone if need be.
    */
-  terminate(by: StopReason, graceMs: number): void;
+  terminate(stop: Stop, graceMs: number): void;
   /** Ends the whole process tree (SIGKILL), repeatedly until nothing of it is left. */
   kill(): void;
   /** Called with what the script tells of its progress: the latest, at most about each 200 ms. */
@@ -75,8 +76,8 @@ export interface RunningProcess {
 
 /** A script that was there before this server. */
 export interface LivingScript {
-  /** Who ended it, once somebody did. */
-  stoppedBy: StopReason | null;
+  /** Why it is to end, once somebody wants that. */
+  stop: Stop | null;
   /** How long it has been running, in ms. */
   elapsedMs: number;
 }
@@ -122,10 +123,10 @@ export interface Journal {
    */
   insert(command: NewCommand, onKept?: () => void): Promise<boolean>;
   /**
-   * Which command has the key of a request. @returns its uuid, from now on a promise that it stays until a client deletes
+   * Which command has the key of a request, among the keys of who asks. @returns its uuid, from now on a promise that it stays until a client deletes
    * it; null when there is none. @throws IdempotencyKeyReused when it was created by another request.
    */
-  replay(idempotency: Idempotency): Promise<string | null>;
+  replay(idempotency: Idempotency, by: CallerName): Promise<string | null>;
   /** Marks a command `EXECUTING`. @returns what to run, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<Begun | null>;
   /** Opens the output of a command; `stored` of it was written by a server before this one. */
@@ -148,6 +149,8 @@ export interface CommandFilter {
   /** Those in one of these. */
   statuses?: readonly Status[] | undefined;
   durable?: boolean | undefined;
+  /** Those that were sent with the token of this name. */
+  createdBy?: string | undefined;
   reason?: Reason | undefined;
   exitCode?: number | undefined;
   /** Those with all of these labels. */
@@ -322,19 +325,19 @@ export interface Commander {
    * @throws TimeoutTooLong, OptionUnsupported, FolderRefused, Draining, QueueFull, StorageUnavailable,
    * IdempotencyKeyReused
    */
-  submit(request: CommandRequest, idempotency?: Idempotency): Promise<Submission>;
+  submit(request: CommandRequest, by: CallerName, idempotency?: Idempotency): Promise<Submission>;
   /**
    * The same for a new command with all that an earlier one was given. What is stored nowhere comes with the request.
    * @throws as `submit`; CommandNotFound, SecretsMismatch, StringsTooLarge
    */
-  rerun(uuid: string, secretEnv: SecretEnv, idempotency?: Idempotency): Promise<Submission>;
+  rerun(uuid: string, secretEnv: SecretEnv, by: CallerName, idempotency?: Idempotency): Promise<Submission>;
   /**
    * Stops a command; resolves once its whole process tree is dead and `STOPPED` is stored.
    * @throws CommandNotFound, CommandEnded, CommandElsewhere
    */
-  stop(uuid: string): Promise<void>;
+  stop(uuid: string, by: CallerName): Promise<void>;
   /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
-  remove(uuid: string): Promise<void>;
+  remove(uuid: string, by: CallerName): Promise<void>;
 }
 
 /** How many commands wait and run. */

@@ -1,5 +1,6 @@
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import t, { type Test } from 'tap';
+import { ANYONE, type Caller } from '../src/access/caller.ts';
 import type { Outcome } from '../src/command.ts';
 import { createLogger, logOutcomes, registerRequestLog, requestIdOf } from '../src/logging.ts';
 import type { Journal } from '../src/ports.ts';
@@ -13,7 +14,7 @@ function keptLogger(level: string) {
 const uuid = '00000000-0000-4000-8000-000000000001';
 
 /** An app whose answers don't matter. */
-async function loggedApp(t: Test, level: string) {
+async function loggedApp(t: Test, level: string, caller?: Caller) {
   const { lines, log } = keptLogger(level);
   const counted: unknown[][] = [];
   const logger: FastifyBaseLogger = log;
@@ -24,6 +25,7 @@ async function loggedApp(t: Test, level: string) {
     text: async () => '',
     request: (method, route, status) => counted.push([method, route, status]),
   });
+  app.decorateRequest('caller', { getter: () => caller as Caller });
   app.post('/api/v1/commands', async (_, reply) =>
     reply.code(201).header('location', `/api/v1/commands/${uuid}`).send(),
   );
@@ -49,6 +51,17 @@ t.test('a request that changes something is logged with its id and its command',
     ['GET', '/api/v1/commands/:uuid', 200],
     ['GET', 'none', 404],
   ]);
+});
+
+t.test('who has sent a request is logged by name, where there is one', async (t) => {
+  for (const caller of [{ ...ANYONE, name: 'ann' }, ANYONE, undefined]) {
+    const { app, lines } = await loggedApp(t, 'info', caller);
+    await app.inject({ method: 'POST', url: '/api/v1/commands' });
+    t.same(
+      lines.map((line) => line.by),
+      [caller?.name ?? undefined],
+    );
+  }
 });
 
 t.test('a rerun is logged with the command that it has created, and a replay as what it is', async (t) => {
@@ -92,10 +105,13 @@ t.test('the outcome of a command is logged once it is stored', async (t) => {
     signal: null,
     error: null,
     durationMs: 7,
+    stoppedBy: 'ann',
   };
   const finished = journal.finish(uuid, outcome, new Date());
   t.same(lines, []);
   stored.resolve();
   await finished;
-  t.match(lines, [{ msg: 'command ended', uuid, status: 'FAILED', reason: 'exit', exitCode: 3, durationMs: 7 }]);
+  t.match(lines, [
+    { msg: 'command ended', uuid, status: 'FAILED', reason: 'exit', exitCode: 3, durationMs: 7, stoppedBy: 'ann' },
+  ]);
 });

@@ -14,7 +14,7 @@ import {
   outcomeOf,
   type ProcessEnd,
   type RunOptions,
-  type StopReason,
+  type Stop,
   type StoredOutput,
   type TerminalStatus,
 } from '../command.ts';
@@ -40,8 +40,8 @@ export interface Resumption {
 }
 
 export interface CommandContext extends CommandInput {
-  /** Who ended it, once somebody did. */
-  stoppedBy: StopReason | null;
+  /** Why it is to end, once somebody wants that. */
+  stop: Stop | null;
   pid: number | null;
   /** Set when the script was there before this actor. */
   stored: StoredOutput | null;
@@ -52,7 +52,7 @@ export interface CommandContext extends CommandInput {
 export type CommandEvent =
   | { type: 'start' }
   | ({ type: 'resume' } & Resumption)
-  | { type: 'stop'; reason: StopReason }
+  | ({ type: 'stop' } & Stop)
   | ProcessEvent;
 
 /** What the actor leaves behind. `stored` is false when the outcome could not be written. */
@@ -69,8 +69,8 @@ export interface StoreInput {
 
 const notStarted: ProcessEnd = { kind: 'not_started' };
 
-function graceOf({ stoppedBy, stopGraceMs, shutdownGraceMs }: CommandContext): number {
-  return stoppedBy === 'shutdown' ? shutdownGraceMs : stopGraceMs;
+function graceOf({ stop, stopGraceMs, shutdownGraceMs }: CommandContext): number {
+  return stop?.reason === 'shutdown' ? shutdownGraceMs : stopGraceMs;
 }
 
 function notProvided(name: string): never {
@@ -100,7 +100,7 @@ export const commandMachine = setup({
   },
   guards: {
     hasTimeout: ({ context }) => context.timeoutMs !== undefined,
-    isUnstopped: ({ context }) => context.stoppedBy === null,
+    isUnstopped: ({ context }) => context.stop === null,
     isExecuted: ({ context }) => context.outcome?.status === 'EXECUTED',
     isStopped: ({ context }) => context.outcome?.status === 'STOPPED',
   },
@@ -111,10 +111,10 @@ export const commandMachine = setup({
       timeoutMs: context.timeoutMs === undefined ? undefined : Math.max(0, context.timeoutMs - elapsedMs),
     })),
     recordPid: assign({ pid: (_, params: { pid: number | null }) => params.pid }),
-    recordStop: assign({ stoppedBy: (_, params: { reason: StopReason }) => params.reason }),
+    recordStop: assign({ stop: (_, { reason, by }: Stop) => ({ reason, by }) }),
     recordOutcome: assign({
       outcome: ({ context }, params: { end: ProcessEnd; durationMs: number | null }) =>
-        outcomeOf(params.end, context.stoppedBy, params.durationMs),
+        outcomeOf(params.end, context.stop, params.durationMs),
     }),
     forgetOutcome: assign({ outcome: null }),
     /** SIGTERM to the process group. */
@@ -122,7 +122,7 @@ export const commandMachine = setup({
       'process',
       ({ context }): ProcessCommand => ({
         type: 'terminate',
-        by: context.stoppedBy ?? 'stop',
+        stop: context.stop ?? { reason: 'stop', by: null },
         graceMs: graceOf(context),
       }),
     ),
@@ -135,7 +135,7 @@ export const commandMachine = setup({
   },
 }).createMachine({
   id: 'command',
-  context: ({ input }) => ({ ...input, stoppedBy: null, pid: null, stored: null, outcome: null }),
+  context: ({ input }) => ({ ...input, stop: null, pid: null, stored: null, outcome: null }),
   initial: 'queued',
   states: {
     queued: {
@@ -148,7 +148,7 @@ export const commandMachine = setup({
         stop: {
           target: 'storing',
           actions: [
-            { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+            { type: 'recordStop', params: ({ event }) => event },
             { type: 'recordOutcome', params: { end: notStarted, durationMs: null } },
           ],
         },
@@ -178,12 +178,12 @@ export const commandMachine = setup({
         stop: {
           guard: 'isUnstopped',
           target: '.terminating',
-          actions: { type: 'recordStop', params: ({ event }) => ({ reason: event.reason }) },
+          actions: { type: 'recordStop', params: ({ event }) => event },
         },
         'process.overflowed': {
           guard: 'isUnstopped',
           target: '.terminating',
-          actions: { type: 'recordStop', params: { reason: 'output_limit' } },
+          actions: { type: 'recordStop', params: { reason: 'output_limit', by: null } },
         },
       },
       initial: 'starting',
@@ -209,7 +209,7 @@ export const commandMachine = setup({
             timeout: {
               guard: 'hasTimeout',
               target: 'terminating',
-              actions: { type: 'recordStop', params: { reason: 'timeout' } },
+              actions: { type: 'recordStop', params: { reason: 'timeout', by: null } },
             },
           },
         },

@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
 import {
+  type CallerName,
   type CommandRequest,
-  type Idempotency,
+  type NewCommand,
   type RunOptions,
   type SecretEnv,
   STRINGS_MAX_BYTES,
@@ -45,6 +46,9 @@ export interface CommanderOptions extends Limits {
   /** Sees all that goes on in the actors; must not throw, an exception would escape from `send`. */
   inspect?: ((event: InspectionEvent) => void) | undefined;
 }
+
+/** Where a command comes from. */
+type Origin = Pick<NewCommand, 'rerunOf' | 'createdBy' | 'idempotency'>;
 
 /** The commander and the life of its actors. */
 export interface CommandSystem extends Commander {
@@ -122,12 +126,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   }
 
   /** Stops a command, if it has not ended, and tells how it ended. */
-  async function stopAndLook(uuid: string): Promise<TerminalStatus> {
+  async function stopAndLook(uuid: string, by: CallerName): Promise<TerminalStatus> {
     await submissions.get(uuid);
     const actor = commands.get(uuid);
     if (actor !== undefined) {
       const result = resultOf(actor);
-      supervisor.send({ type: 'stop', uuid });
+      supervisor.send({ type: 'stop', uuid, by });
       const { status, stored } = await result;
       if (!stored) throw new Error('the outcome of the command could not be stored');
       return status;
@@ -141,8 +145,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   /** Stores a command and admits it. @returns its uuid; null when another command has its key. */
   async function store(
     { secretEnv, pinned = false, ...request }: CommandRequest,
-    rerunOf: string | null,
-    idempotency: Idempotency | undefined,
+    origin: Origin,
   ): Promise<string | null> {
     const { durable, options: runOptions, inputs } = request;
     const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
@@ -161,7 +164,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       if (secretNames.length > 0) secrets.set(uuid, secretEnv);
       supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
     };
-    const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), rerunOf, idempotency };
+    const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), ...origin };
     const admitted = journal.insert(command, admit).then((isStored) => {
       if (isStored) admit();
       return isStored;
@@ -190,9 +193,9 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   }
 
   /** Creates a command, unless an earlier request with this key has, at whichever server. */
-  async function once(idempotency: Idempotency | undefined, create: () => Promise<string | null>): Promise<Submission> {
+  async function once({ createdBy, idempotency }: Origin, create: () => Promise<string | null>): Promise<Submission> {
     for (;;) {
-      const earlier = idempotency === undefined ? null : await journal.replay(idempotency);
+      const earlier = idempotency === undefined ? null : await journal.replay(idempotency, createdBy);
       if (earlier !== null) return { uuid: earlier, isReplay: true };
       const uuid = await create();
       if (uuid !== null) return { uuid, isReplay: false };
@@ -201,18 +204,23 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   }
 
   return {
-    submit: (request, idempotency) => once(idempotency, () => store(request, null, idempotency)),
+    submit(request, createdBy, idempotency) {
+      const origin = { rerunOf: null, createdBy, idempotency };
+      return once(origin, () => store(request, origin));
+    },
 
-    rerun: (original, secretEnv, idempotency) =>
-      once(idempotency, async () => store(await requestAgain(original, secretEnv), original, idempotency)),
+    rerun(original, secretEnv, createdBy, idempotency) {
+      const origin = { rerunOf: original, createdBy, idempotency };
+      return once(origin, async () => store(await requestAgain(original, secretEnv), origin));
+    },
 
-    async stop(uuid) {
-      const status = await stopAndLook(uuid);
+    async stop(uuid, by) {
+      const status = await stopAndLook(uuid, by);
       if (status !== 'STOPPED') throw new CommandEnded(status);
     },
 
-    async remove(uuid) {
-      await stopAndLook(uuid);
+    async remove(uuid, by) {
+      await stopAndLook(uuid, by);
       if (!(await journal.remove(uuid))) throw new CommandNotFound();
     },
 

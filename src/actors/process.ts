@@ -4,11 +4,11 @@
  * hears of them.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd, RunOptions, SecretEnv, StopReason, StoredOutput } from '../command.ts';
+import type { ProcessEnd, RunOptions, SecretEnv, Stop, StoredOutput } from '../command.ts';
 import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../ports.ts';
 
 /** What the command actor tells its process. */
-export type ProcessCommand = { type: 'terminate'; by: StopReason; graceMs: number } | { type: 'kill' };
+export type ProcessCommand = { type: 'terminate'; stop: Stop; graceMs: number } | { type: 'kill' };
 
 /** What the process tells its command actor. */
 export type ProcessEvent =
@@ -41,7 +41,7 @@ export function createProcessLogic(
     receive((command) => {
       stopped = true;
       if (command.type === 'kill') running?.kill();
-      else running?.terminate(command.by, command.graceMs);
+      else running?.terminate(command.stop, command.graceMs);
     });
 
     const run = async (): Promise<ProcessEvent> => {

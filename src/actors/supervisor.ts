@@ -14,7 +14,7 @@
  * 0.03 ms at any number, and its done events still reach this machine.
  */
 import { type ActorRefFrom, createActor, type DoneActorEvent, type ErrorActorEvent, raise, setup } from 'xstate';
-import type { RunOptions, StopReason } from '../command.ts';
+import type { CallerName, RunOptions, Stop } from '../command.ts';
 import type { CommandInput, CommandResult, commandMachine, Resumption } from './command.ts';
 import { Fifo } from './fifo.ts';
 
@@ -52,8 +52,8 @@ export interface Admission {
 
 /** A command whose script outlived the server before this one. */
 export interface Readmission extends Admission, Resumption {
-  /** Who was ending it meanwhile, if anyone. */
-  stoppedBy: StopReason | null;
+  /** Why it was ending meanwhile, if it was. */
+  stop: Stop | null;
 }
 
 export type SupervisorEvent =
@@ -61,7 +61,7 @@ export type SupervisorEvent =
   | ({ type: 'admit' } & Admission)
   /** A command that executes already is to be followed. */
   | ({ type: 'readmit' } & Readmission)
-  | { type: 'stop'; uuid: string }
+  | { type: 'stop'; uuid: string; by: CallerName }
   /** A command actor has left `executing`. */
   | { type: 'slot.released'; uuid: string }
   | { type: 'drain' }
@@ -96,11 +96,11 @@ export const supervisorMachine = setup({
       context.waiting.push(uuid);
     },
     /** It holds a slot already, so it takes one, even beyond `maxParallel`. */
-    resumeCommand: ({ context }, { uuid, stored, elapsedMs, stoppedBy }: Readmission) => {
+    resumeCommand: ({ context }, { uuid, stored, elapsedMs, stop }: Readmission) => {
       context.executing.add(uuid);
       const actor = context.commands.get(uuid);
       actor?.send({ type: 'resume', stored, elapsedMs });
-      if (stoppedBy !== null) actor?.send({ type: 'stop', reason: stoppedBy });
+      if (stop !== null) actor?.send({ type: 'stop', ...stop });
     },
     startWaiting: ({ context }) => {
       while (context.executing.size < context.maxParallel) {
@@ -110,12 +110,13 @@ export const supervisorMachine = setup({
         context.commands.get(uuid)?.send({ type: 'start' });
       }
     },
-    stopCommand: ({ context }, { uuid }: { uuid: string }) => {
+    stopCommand: ({ context }, { uuid, by }: { uuid: string; by: CallerName }) => {
       context.waiting.remove(uuid);
-      context.commands.get(uuid)?.send({ type: 'stop', reason: 'stop' });
+      context.commands.get(uuid)?.send({ type: 'stop', reason: 'stop', by });
     },
     stopExecuting: ({ context }) => {
-      for (const uuid of context.executing) context.commands.get(uuid)?.send({ type: 'stop', reason: 'shutdown' });
+      for (const uuid of context.executing)
+        context.commands.get(uuid)?.send({ type: 'stop', reason: 'shutdown', by: null });
     },
     releaseSlot: ({ context }, { uuid }: { uuid: string }) => {
       context.executing.delete(uuid);
@@ -132,7 +133,7 @@ export const supervisorMachine = setup({
   id: 'supervisor',
   context: ({ input }) => ({ ...input, commands: new Map(), waiting: new Fifo(), executing: new Set() }),
   on: {
-    stop: { actions: { type: 'stopCommand', params: ({ event }) => ({ uuid: event.uuid }) } },
+    stop: { actions: { type: 'stopCommand', params: ({ event }) => event } },
     'slot.released': { actions: { type: 'releaseSlot', params: ({ event }) => ({ uuid: event.uuid }) } },
     'xstate.done.actor.*': {
       actions: { type: 'forgetCommand', params: ({ event }) => ({ uuid: event.actorId }) },

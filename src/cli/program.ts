@@ -47,6 +47,7 @@ interface FilterOptions extends CommonOptions {
   status: string[] | undefined;
   label: Record<string, string> | undefined;
   search: string | undefined;
+  by: string | undefined;
   after: string | undefined;
   before: string | undefined;
 }
@@ -95,6 +96,7 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
       .option('--status <status>', 'only QUEUED, EXECUTING, EXECUTED, FAILED or STOPPED; may be repeated', several)
       .option('-l, --label <KEY=VALUE>', 'only those with this label; may be repeated', pair)
       .option('-q, --search <text>', 'only those with this in their description or script')
+      .option('--by <name>', 'only those that were sent with the token of this name')
       .option('--after <time>', 'only those sent later than this: 2026-11-23T22:51:26Z, or 7d for so long ago', time)
       .option('--before <time>', 'only those sent earlier than this', time);
 
@@ -212,9 +214,9 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
 }
 
 /** The filters of a list, as the server knows them. */
-function filtersOf({ status, label = {}, search, after, before }: FilterOptions): ListQuery {
+function filtersOf({ status, label = {}, search, by, after, before }: FilterOptions): ListQuery {
   const labels = Object.fromEntries(Object.entries(label).map(([key, value]) => [`label.${key}`, value]));
-  return { status, q: search, created_after: after, created_before: before, ...labels };
+  return { status, q: search, created_by: by, created_after: after, created_before: before, ...labels };
 }
 
 /** Prints an answer as JSON, where that is wanted, else in words. */

@@ -18,9 +18,12 @@ export function duration(ms: number): string {
   return parts(DAY, 'd', HOUR, 'h');
 }
 
+/** Who did something, where that is known. */
+const byName = (name: string | null) => (name === null ? '' : ` by ${printable(name)}`);
+
 /** How it ended, in a few words, or that it has not. */
 export function outcomeInWords(outcome: Outcome): string {
-  const { status, reason, exit_code, signal, error } = outcome;
+  const { status, reason, exit_code, signal, error, stopped_by } = outcome;
   const how = signal === null ? `exit code ${exit_code}` : `was killed by ${signal}`;
   switch (reason) {
     case null:
@@ -33,7 +36,7 @@ export function outcomeInWords(outcome: Outcome): string {
     case 'output_limit':
       return 'printed more than it may, and was ended';
     case 'stop':
-      return 'was stopped';
+      return `was stopped${byName(stopped_by)}`;
     case 'shutdown':
       return 'was stopped by the shutdown of the server';
     case 'spawn_error':
@@ -60,15 +63,19 @@ function nameOf({ description, script }: Command): string {
 
 /** A list, newest first; the name is cut where the terminal ends. */
 export function table(commands: readonly Command[], now: number, width = Number.POSITIVE_INFINITY): string {
+  // Where no tokens are used nobody has a name.
+  const hasNames = commands.some(({ created_by }) => created_by !== null);
+  const by = (name: string) => (hasNames ? [printable(name)] : []);
   const rows = commands.map((command) => [
     command.command_uuid,
     command.status,
     command.reason === null ? '' : (command.signal ?? `${command.exit_code ?? ''}`),
     `${duration(now - Date.parse(command.created_at))} ago`,
+    ...by(command.created_by ?? ''),
     command.duration_ms === null ? '' : duration(command.duration_ms),
     nameOf(command),
   ]);
-  const text = columns([['UUID', 'STATUS', 'EXIT', 'CREATED', 'TOOK', 'WHAT'], ...rows]);
+  const text = columns([['UUID', 'STATUS', 'EXIT', 'CREATED', ...by('BY'), 'TOOK', 'WHAT'], ...rows]);
   return text.replaceAll(/.+/g, (line) => line.slice(0, width));
 }
 
@@ -103,7 +110,7 @@ export function inWords(shown: Command): string {
     ['options', jsonOf(options)],
     ['inputs', jsonOf(inputs ?? {})],
     ['rerun of', rerun_of],
-    ['created', shown.created_at],
+    ['created', `${shown.created_at}${byName(shown.created_by)}`],
     ['started', shown.started_at],
     ['ended', shown.ended_at],
     ['took', shown.duration_ms === null ? null : duration(shown.duration_ms)],

@@ -30,6 +30,7 @@ export type Outcome = Pick<
   | 'exit_code'
   | 'signal'
   | 'error'
+  | 'stopped_by'
   | 'started_at'
   | 'ended_at'
   | 'duration_ms'

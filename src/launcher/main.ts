@@ -50,7 +50,7 @@ async function handle(message: ToLauncher): Promise<void> {
     case 'attach':
       return scripts.attach(message.uuid, message.from);
     case 'terminate':
-      return scripts.terminate(message.uuid, message.by, message.graceMs);
+      return scripts.terminate(message.uuid, message.stop, message.graceMs);
     case 'kill':
       return scripts.kill(message.uuid);
     case 'ack':

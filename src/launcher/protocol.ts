@@ -5,11 +5,11 @@
  * message as JSON, for `CHUNK` a piece of output: uuid (36 bytes), stream (1 byte), offset (8 bytes), then the bytes.
  */
 import type { Writable } from 'node:stream';
-import type { ProcessEnd, RunInputs, StopReason, Stream } from '../command.ts';
+import type { ProcessEnd, RunInputs, Stop, Stream } from '../command.ts';
 import type { LivingScript, ProcessRunner, ProcessSpec } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
@@ -41,7 +41,7 @@ export type ToLauncher =
   /** Sends everything from this byte on, and what has become of it. */
   | { type: 'attach'; uuid: string; from: number }
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
-  | { type: 'terminate'; uuid: string; by: StopReason; graceMs: number }
+  | { type: 'terminate'; uuid: string; stop: Stop; graceMs: number }
   | { type: 'kill'; uuid: string }
   /** All bytes before this one are committed, or will not be kept. */
   | { type: 'ack'; uuid: string; upTo: number }

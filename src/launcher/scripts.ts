@@ -8,7 +8,7 @@
  * - A script and its output stay until the server has forgotten it, which it does when all of it is committed.
  * - What happens is told to the server that is there; a new server is told again when it attaches.
  */
-import { MAX_TIMER_MS, type ProcessEnd, type Progress, type StopReason } from '../command.ts';
+import { MAX_TIMER_MS, type ProcessEnd, type Progress, type Stop } from '../command.ts';
 import type { ProcessSpec } from '../ports.ts';
 import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
 import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
@@ -27,7 +27,8 @@ interface Script {
   startedAt: number;
   /** Undefined until bash runs, null when it could not be started. */
   pid: number | null | undefined;
-  stoppedBy: StopReason | null;
+  /** Why it is to end: what was said first. */
+  stop: Stop | null;
   /** The latest that it told; undefined: nothing. */
   progress: Progress | undefined;
   /** The latest of it that was passed on to the server that is there, and whether that is still under way. */
@@ -54,9 +55,9 @@ export class Scripts {
 
   /** What a new server has to know. */
   states(): ScriptState[] {
-    return [...this.#scripts].map(([uuid, { stoppedBy, startedAt, ended }]) => ({
+    return [...this.#scripts].map(([uuid, { stop, startedAt, ended }]) => ({
       uuid,
-      stoppedBy,
+      stop,
       elapsedMs: (ended?.at ?? performance.now()) - startedAt,
     }));
   }
@@ -79,7 +80,7 @@ export class Scripts {
       window,
       startedAt: performance.now(),
       pid: undefined,
-      stoppedBy: null,
+      stop: null,
       progress: undefined,
       passedOn: undefined,
       isPassing: false,
@@ -149,10 +150,10 @@ export class Scripts {
     for (const script of this.#scripts.values()) script.attached = false;
   }
 
-  terminate(uuid: string, by: StopReason, graceMs: number): void {
+  terminate(uuid: string, stop: Stop, graceMs: number): void {
     const script = this.#scripts.get(uuid);
-    if (script === undefined || script.ended !== undefined || script.stoppedBy !== null) return;
-    script.stoppedBy = by;
+    if (script === undefined || script.ended !== undefined || script.stop !== null) return;
+    script.stop = stop;
     script.process.terminate();
     script.ladder = setTimeout(() => script.process.kill(), Math.min(graceMs + LADDER_MARGIN_MS, MAX_TIMER_MS));
   }

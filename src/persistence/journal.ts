@@ -13,7 +13,7 @@
  */
 import pRetry from 'p-retry';
 import type { DatabasePool } from 'slonik';
-import type { Idempotency, NewCommand, Outcome, Progress, StoredOutput, Transition } from '../command.ts';
+import type { CallerName, Idempotency, NewCommand, Outcome, Progress, StoredOutput, Transition } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, IdempotencyKeyReused, StorageUnavailable } from '../errors.ts';
 import type { Begun, CommandOutput, Journal } from '../ports.ts';
@@ -125,9 +125,9 @@ export class BatchJournal implements Journal, OutputObserver {
     });
   }
 
-  async replay(idempotency: Idempotency): Promise<string | null> {
+  async replay(idempotency: Idempotency, by: CallerName): Promise<string | null> {
     const deadline = steadyNow() + READ_MS + this.#target.clockOffsetMs;
-    const holder = await this.#read((db) => findHolder(db, idempotency, deadline));
+    const holder = await this.#read((db) => findHolder(db, idempotency, by, deadline));
     if (holder?.isSame === false) throw new IdempotencyKeyReused();
     return holder?.uuid ?? null;
   }
@@ -419,17 +419,17 @@ export class BatchJournal implements Journal, OutputObserver {
   }
 
   /** Deletes, however long it takes, a command that its client was told is not stored: the next server would run it. */
-  async #withdraw({ item: { uuid, idempotency }, onKept }: InsertEntry): Promise<void> {
+  async #withdraw({ item, onKept }: InsertEntry): Promise<void> {
     this.#abandoned++;
     try {
       const { deletePool } = this.#options;
-      const stays = await pRetry(() => withdrawCommand(deletePool, uuid, idempotency?.key ?? null), {
+      const stays = await pRetry(() => withdrawCommand(deletePool, item), {
         ...RETRY,
         shouldRetry: ({ error }) => isTransient(error),
       });
       if (stays) onKept?.();
     } catch (error) {
-      this.#options.onRefused(error, uuid);
+      this.#options.onRefused(error, item.uuid);
     }
     this.#abandoned--;
     this.#tellIdle();

@@ -49,10 +49,10 @@ interface Remote {
 }
 
 /** A script whose time goes on while we wait for the database. */
-function growing({ stoppedBy, elapsedMs }: ScriptState): LivingScript {
+function growing({ stop, elapsedMs }: ScriptState): LivingScript {
   const heardAt = performance.now();
   return {
-    stoppedBy,
+    stop,
     get elapsedMs() {
       return elapsedMs + performance.now() - heardAt;
     },
@@ -121,7 +121,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     const running: RunningProcess = {
       started: started.promise,
       ended: ended.promise,
-      terminate: (by, graceMs) => send({ type: 'terminate', uuid, by, graceMs }),
+      terminate: (stop, graceMs) => send({ type: 'terminate', uuid, stop, graceMs }),
       kill: () => send({ type: 'kill', uuid }),
       onProgress: () => {},
     };

@@ -95,7 +95,7 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };
         const command = { script, description, durable, options, inputs, secretEnv, labels, pinned };
-        const created = await commander.submit(command, idempotencyOfCreation(request, command));
+        const created = await commander.submit(command, request.caller.name, idempotencyOfCreation(request, command));
         return answerCreated(request, reply, created);
       },
     });
@@ -152,8 +152,8 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
     },
-    async ({ params }) => {
-      await commander.stop(uuidOf(params));
+    async ({ params, caller }) => {
+      await commander.stop(uuidOf(params), caller.name);
       return { message: 'command stopped successfully' as const };
     },
   );
@@ -175,8 +175,8 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
     },
-    async ({ params }, reply) => {
-      await commander.remove(uuidOf(params));
+    async ({ params, caller }, reply) => {
+      await commander.remove(uuidOf(params), caller.name);
       return reply.code(204).send();
     },
   );

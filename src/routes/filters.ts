@@ -69,6 +69,11 @@ export const filterFields = {
     .optional()
     .describe('Only commands with this label, written as `label.NAME=VALUE`; with several all of them'),
   pinned: flag('pinned').optional().describe('Only pinned commands, or only others'),
+  created_by: z
+    .string('created_by must be given once, as the name of a token')
+    .refine((name) => name !== '' && isText(name), 'created_by must be the name of a token')
+    .optional()
+    .describe('Only commands that were sent with the token of this name'),
   reason: z
     .enum(REASONS, `reason must be one of ${REASONS.join(', ')}`)
     .optional()
@@ -99,6 +104,7 @@ export function filterOf(query: z.output<typeof Filters>): CommandFilter {
     durable: query.durable,
     labels: query.label,
     pinned: query.pinned,
+    createdBy: query.created_by,
     reason: query.reason,
     exitCode: query.exit_code,
     createdAfter: query.created_after,

@@ -65,7 +65,8 @@ export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app
     async (request, reply) => {
       const uuid = uuidOf(request.params);
       const secretEnv = request.body?.secret_env ?? {};
-      const created = await commander.rerun(uuid, secretEnv, idempotencyOfRerun(request, uuid, secretEnv));
+      const idempotency = idempotencyOfRerun(request, uuid, secretEnv);
+      const created = await commander.rerun(uuid, secretEnv, request.caller.name, idempotency);
       return answerCreated(request, reply, created);
     },
   );

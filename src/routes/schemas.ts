@@ -48,6 +48,10 @@ export const CommandBody = z
       .uuid()
       .nullable()
       .describe('The command that this one repeats, which may be deleted by now; null: none'),
+    created_by: z
+      .string()
+      .nullable()
+      .describe('The name of the token that it was sent with; null when it was sent with none'),
     pinned: z.boolean().describe('Whether it stays when many are deleted: by retention, or by a filter'),
     progress: ProgressJson.nullable().describe(
       'How far it says that it is, by lines written to the descriptor in SHELLVISOR_PROGRESS_FD; null when it has not. ' +
@@ -62,6 +66,12 @@ export const CommandBody = z
       .describe('The exit code of bash, 0–255; null until it ends, and when a signal ended it'),
     signal: z.string().nullable().describe('The signal that ended bash, such as SIGKILL'),
     error: z.string().nullable().describe('What went wrong, where the reason alone does not explain it'),
+    stopped_by: z
+      .string()
+      .nullable()
+      .describe(
+        'The name of the token with which it was stopped, the first time; null when nothing or nobody by name did',
+      ),
     created_at: z.iso.datetime().describe('When the client sent it'),
     started_at: time('When its turn came; null while it waits'),
     ended_at: time('When it ended; null until it does'),
@@ -91,6 +101,7 @@ export function summaryBody(summary: CommandSummary) {
     exit_code: summary.exitCode,
     signal: summary.signal,
     error: summary.error,
+    stopped_by: summary.stoppedBy,
     started_at: isoTime(summary.startedAt),
     ended_at: isoTime(summary.endedAt),
     duration_ms: summary.durationMs,
@@ -111,6 +122,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     inputs: record.inputs === null ? null : inputsToJson(record.inputs),
     labels: { ...record.labels },
     rerun_of: record.rerunOf,
+    created_by: record.createdBy,
     pinned: record.pinned,
     progress: record.progress,
     created_at: new Date(record.createdAt).toISOString(),

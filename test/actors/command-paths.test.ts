@@ -49,7 +49,7 @@ t.test('on every path the ladder runs once, in order, and the outcome is decided
     const isFinal = state.status === 'done';
     if (isFinal && !states.includes('storing')) t.fail(`ended without storing: ${trace}`);
     if (isFinal && state.output?.stored && context.outcome === null) t.fail(`stored no outcome: ${trace}`);
-    if (context.outcome?.status === 'STOPPED' && context.stoppedBy === null) t.fail(`stopped by nobody: ${trace}`);
+    if (context.outcome?.status === 'STOPPED' && context.stop === null) t.fail(`stopped by nobody: ${trace}`);
     if (context.outcome !== null && name(state.value).includes('executing')) t.fail(`decided too early: ${trace}`);
   }
 });

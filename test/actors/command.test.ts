@@ -7,6 +7,7 @@ import type { ProcessEnd } from '../../src/command.ts';
 /** A command actor on simulated time, its process and its store in the hands of the test. */
 function simulate(input: Partial<CommandInput> = {}) {
   const clock = new SimulatedClock();
+  const commands: ProcessCommand[] = [];
   const signals: string[] = [];
   let released = 0;
   let starts = 0;
@@ -15,7 +16,10 @@ function simulate(input: Partial<CommandInput> = {}) {
     actors: {
       process: fromCallback<ProcessCommand, ProcessInput>(({ receive }) => {
         starts++;
-        receive(({ type }) => signals.push(type));
+        receive((command) => {
+          commands.push(command);
+          signals.push(command.type);
+        });
       }),
       store: fromPromise<void, StoreInput>(
         ({ input }) => new Promise((done, fail) => stores.push({ input, done, fail })),
@@ -42,6 +46,7 @@ function simulate(input: Partial<CommandInput> = {}) {
   return {
     actor,
     clock,
+    commands,
     signals,
     stores,
     send,
@@ -59,9 +64,9 @@ function simulate(input: Partial<CommandInput> = {}) {
 
 const start: CommandEvent = { type: 'start' };
 const started: CommandEvent = { type: 'process.started', pid: 7 };
-const stop: CommandEvent = { type: 'stop', reason: 'stop' };
+const stop: CommandEvent = { type: 'stop', reason: 'stop', by: 'ann' };
 const overflowed: CommandEvent = { type: 'process.overflowed' };
-const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown' };
+const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown', by: null };
 const ended = (end: ProcessEnd): CommandEvent => ({ type: 'process.ended', end, durationMs: 12 });
 const exit0 = ended({ kind: 'exited', exitCode: 0 });
 const killed = ended({ kind: 'signalled', signal: 'SIGKILL' });
@@ -275,4 +280,29 @@ t.test('a command whose owner is gone is lost, even if it was being stopped', as
   const c = simulate();
   c.send(start, started, stop, ended({ kind: 'lost' }));
   t.match(c.stores[0]?.input.outcome, { status: 'FAILED', reason: 'lost', exitCode: null });
+});
+
+t.test('who asked for the stop first is kept, whoever asks later', async (t) => {
+  const byBob: CommandEvent = { type: 'stop', reason: 'stop', by: 'bob' };
+  const cases: [CommandEvent[], string | null][] = [
+    [[stop], 'ann'],
+    [[start, started, stop, byBob, shutdown, exit0], 'ann'],
+    [[start, started, shutdown, stop, exit0], null],
+    [[start, started, overflowed, stop, killed], null],
+    [
+      [{ type: 'resume', stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 }, stop, killed],
+      'ann',
+    ],
+  ];
+  for (const [events, name] of cases) {
+    const c = simulate();
+    c.send(...events);
+    t.equal(c.stores[0]?.input.outcome.stoppedBy, name, JSON.stringify(events));
+  }
+});
+
+t.test('a process that is asked to end is told who wants that', async (t) => {
+  const c = simulate();
+  c.send(start, started, stop);
+  t.match(c.commands, [{ type: 'terminate', stop: { reason: 'stop', by: 'ann' } }]);
 });

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
+import type { CommandRequest, Outcome } from '../../src/command.ts';
 import {
   CommandEnded,
   CommandNotFound,
@@ -29,9 +30,14 @@ function system(options: Partial<CommanderOptions> = {}) {
     ...options,
   });
   const running = (uuid: string) => until(`${uuid} runs`, () => runner.processes.get(uuid));
-  /** Most tests want to know only the uuid. */
-  const submit = async (...args: Parameters<typeof whole.submit>) => (await whole.submit(...args)).uuid;
-  return { journal, runner, whole, commander: { ...whole, submit }, errors, running };
+  /** Most tests want to know only the uuid, and ask as nobody. */
+  const commander = {
+    ...whole,
+    submit: async (asked: CommandRequest) => (await whole.submit(asked, null)).uuid,
+    stop: (uuid: string) => whole.stop(uuid, null),
+    remove: (uuid: string) => whole.remove(uuid, null),
+  };
+  return { journal, runner, whole, commander, errors, running };
 }
 
 t.test('commands start in the order in which they came, as slots are free', async (t) => {
@@ -309,7 +315,7 @@ t.test('a command that lives already is attached to, beyond the slots, and forgo
       options: {},
       stored: { upTo: 42, limit: { headBytes: 10, tailBytes: 10 } },
       elapsedMs: 9,
-      stoppedBy: null,
+      stop: null,
     },
   ]);
   const process = await running('old');
@@ -337,14 +343,14 @@ const idempotency = { key: 'key', fingerprint: new Uint8Array(32) };
 
 t.test('a repeat is answered with the first command, though the queue is full or the server drains', async (t) => {
   const { whole, journal } = system({ maxParallel: 1, maxQueued: 0 });
-  const { uuid, isReplay } = await whole.submit(request, idempotency);
+  const { uuid, isReplay } = await whole.submit(request, null, idempotency);
   t.equal(isReplay, false);
-  await t.rejects(whole.submit(request, { ...idempotency, key: 'other' }), new QueueFull());
-  t.same(await whole.submit(request, idempotency), { uuid, isReplay: true });
-  t.same(await whole.rerun('nobody', {}, idempotency), { uuid, isReplay: true });
+  await t.rejects(whole.submit(request, null, { ...idempotency, key: 'other' }), new QueueFull());
+  t.same(await whole.submit(request, null, idempotency), { uuid, isReplay: true });
+  t.same(await whole.rerun('nobody', {}, null, idempotency), { uuid, isReplay: true });
   void whole.drain();
-  await t.rejects(whole.submit(request, { ...idempotency, key: 'other' }), new Draining());
-  t.same(await whole.submit(request, idempotency), { uuid, isReplay: true });
+  await t.rejects(whole.submit(request, null, { ...idempotency, key: 'other' }), new Draining());
+  t.same(await whole.submit(request, null, idempotency), { uuid, isReplay: true });
   t.equal(journal.commands.size, 1);
 });
 
@@ -352,13 +358,13 @@ t.test('of two requests with one key only one is admitted, and takes room in the
   const { whole, journal, runner, running } = system({ maxParallel: 1, maxQueued: 1 });
   const held = Promise.withResolvers<void>();
   journal.hold = held.promise;
-  const both = [whole.submit(request, idempotency), whole.submit(request, idempotency)];
+  const both = [whole.submit(request, null, idempotency), whole.submit(request, null, idempotency)];
   await new Promise(setImmediate);
-  await t.rejects(whole.submit(request), new QueueFull(), 'both may yet need it');
+  await t.rejects(whole.submit(request, null), new QueueFull(), 'both may yet need it');
   held.resolve();
   const [first, second] = await Promise.all(both);
   t.same([first?.isReplay, second], [false, { uuid: first?.uuid, isReplay: true }]);
-  await whole.submit(request);
+  await whole.submit(request, null);
   await running(`${first?.uuid}`);
   t.same(runner.starts, [first?.uuid]);
   t.same(whole.load(), { waiting: 1, executing: 1, maxParallel: 1, maxQueued: 1 });
@@ -369,7 +375,7 @@ t.test('whoever finds its key taken by a command that comes to nothing has its t
   const insert = journal.insert.bind(journal);
   let refusals = 2;
   journal.insert = async (command) => (refusals-- > 0 ? false : insert(command));
-  const { uuid, isReplay } = await whole.submit(request, idempotency);
+  const { uuid, isReplay } = await whole.submit(request, null, idempotency);
   t.equal(isReplay, false);
   t.same([...journal.commands.keys()], [uuid]);
 });
@@ -384,9 +390,9 @@ t.test('a command that was given up and is kept for its repeat runs after all, w
     throw new StorageUnavailable();
   };
   const secretEnv = { TOKEN: 'swordfish' };
-  await t.rejects(whole.submit({ ...request, secretEnv }, idempotency), new StorageUnavailable());
+  await t.rejects(whole.submit({ ...request, secretEnv }, null, idempotency), new StorageUnavailable());
   t.same(runner.starts, []);
-  const { uuid } = await whole.submit({ ...request, secretEnv }, idempotency);
+  const { uuid } = await whole.submit({ ...request, secretEnv }, null, idempotency);
   keep();
   await until('it runs', () => runner.processes.get(uuid));
   t.same(runner.secrets.get(uuid), secretEnv);
@@ -395,9 +401,65 @@ t.test('a command that was given up and is kept for its repeat runs after all, w
 t.test('a rerun that wants what the runner can not do is refused, as the first would be', async (t) => {
   const { whole, runner, journal } = system();
   journal.requests.set('old', { ...request, secretNames: [], options: { maxProcesses: 5 } });
-  await whole.rerun('old', {});
+  await whole.rerun('old', {}, null);
   runner.unsupported = { maxProcesses: 'max_processes is not possible here: for a test' };
-  await t.rejects(whole.rerun('old', {}), new OptionUnsupported(runner.unsupported.maxProcesses));
-  await t.rejects(whole.rerun('nobody', {}), new CommandNotFound());
+  await t.rejects(whole.rerun('old', {}, null), new OptionUnsupported(runner.unsupported.maxProcesses));
+  await t.rejects(whole.rerun('nobody', {}, null), new CommandNotFound());
   t.equal(journal.commands.size, 1);
+});
+
+t.test('who sent a command and who stopped it first are stored with it, and a name at neither is no one', async (t) => {
+  const { whole, journal, runner, running } = system({ maxParallel: 1 });
+  const { uuid: first } = await whole.submit(request, 'ann');
+  const { uuid: second } = await whole.submit(request, null);
+  journal.requests.set('old', { ...request, secretNames: [] });
+  const { uuid: third } = await whole.rerun('old', {}, 'bob');
+  const createdBy = [first, second, third].map((uuid) => journal.commands.get(uuid)?.createdBy);
+  t.same(createdBy, ['ann', null, 'bob']);
+  await running(first);
+  const stops = [whole.stop(first, 'bob'), whole.stop(first, 'ann'), whole.stop(second, null)];
+  runner.process(first).end({ kind: 'signalled', signal: 'SIGTERM' });
+  await Promise.all(stops);
+  const stoppedBy = () => [first, second, third].map((uuid) => journal.commands.get(uuid)?.outcome?.stoppedBy);
+  t.same(stoppedBy(), ['bob', null, undefined]);
+  await running(third);
+  let outcome: Outcome | undefined;
+  const finish = journal.finish.bind(journal);
+  journal.finish = async (uuid, ended) => {
+    outcome = ended;
+    return finish(uuid, ended);
+  };
+  const removed = whole.remove(third, 'carl');
+  runner.process(third).end({ kind: 'signalled', signal: 'SIGTERM' });
+  await removed;
+  t.match(outcome, { reason: 'stop', stoppedBy: 'carl' }, 'who deletes it stops it first');
+});
+
+t.test('a key of one caller is none of another', async (t) => {
+  const { whole, journal } = system();
+  const callers = ['ann', 'bob', null];
+  const first = await Promise.all(callers.map((by) => whole.submit(request, by, idempotency)));
+  t.same(
+    first.map(({ isReplay }) => isReplay),
+    [false, false, false],
+  );
+  const again = await Promise.all(callers.map((by) => whole.submit(request, by, idempotency)));
+  t.same(
+    again,
+    first.map(({ uuid }) => ({ uuid, isReplay: true })),
+  );
+  t.equal(journal.commands.size, 3);
+});
+
+t.test('who was stopping a command under the server before this one is stored as who stopped it', async (t) => {
+  const { whole, journal, running } = system();
+  journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
+  const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
+  const stop = { reason: 'stop', by: 'ann' } as const;
+  whole.readmit([{ uuid: 'old', durable: false, options: {}, stored, elapsedMs: 9, stop }]);
+  const process = await running('old');
+  const stopped = whole.stop('old', 'bob');
+  process.end({ kind: 'signalled', signal: 'SIGTERM' });
+  await stopped;
+  t.match(journal.commands.get('old')?.outcome, { status: 'STOPPED', reason: 'stop', stoppedBy: 'ann' });
 });

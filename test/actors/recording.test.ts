@@ -65,11 +65,11 @@ function system() {
 t.test('ten stops are one step, and each step has its time', async (t) => {
   const { commander, of, running } = system();
   const before = Date.now();
-  const { uuid } = await commander.submit(request);
+  const { uuid } = await commander.submit(request, null);
   const process = await running(uuid);
   process.start();
   await until('that is told', () => of(uuid).length === 2);
-  const stops = Array.from({ length: 10 }, () => commander.stop(uuid));
+  const stops = Array.from({ length: 10 }, () => commander.stop(uuid, null));
   await until('it is killed', () => process.signals.includes('kill'));
   process.end({ kind: 'signalled', signal: 'SIGKILL' });
   await Promise.all(stops);
@@ -94,9 +94,9 @@ t.test('the step to storing is told before the outcome is handed over', async (t
     told.push(of(uuid).at(-1)?.to);
     return finish(uuid, outcome);
   };
-  const { uuid: first } = await commander.submit(request);
-  const { uuid: second } = await commander.submit(request);
-  await commander.stop(second);
+  const { uuid: first } = await commander.submit(request, null);
+  const { uuid: second } = await commander.submit(request, null);
+  await commander.stop(second, null);
   (await running(first)).end();
   await until('both are stored', () => told.length === 2);
   t.same(told, ['storing', 'storing']);
@@ -108,7 +108,7 @@ t.test('a command that is taken up again begins anew, under the name of how it i
   for (const uuid of ['living', 'waiting']) journal.commands.set(uuid, { script: 'true', status: 'EXECUTING' });
   const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
   const command = { durable: false, options: {} };
-  commander.readmit([{ ...command, uuid: 'living', stored, elapsedMs: 0, stoppedBy: 'stop' }]);
+  commander.readmit([{ ...command, uuid: 'living', stored, elapsedMs: 0, stop: { reason: 'stop', by: null } }]);
   commander.admit([{ ...command, uuid: 'waiting' }]);
   (await running('living')).end();
   (await running('waiting')).end();
@@ -128,7 +128,7 @@ t.test('a command that is taken up again begins anew, under the name of how it i
 t.test('an outcome that can not be stored leads to where the picture says', async (t) => {
   const { commander, journal, of, running } = system();
   journal.finish = () => Promise.reject(new Error('refused'));
-  const { uuid } = await commander.submit(request);
+  const { uuid } = await commander.submit(request, null);
   (await running(uuid)).end();
   await until('it is told', () => of(uuid).at(-1)?.event === 'store failed');
   t.equal(of(uuid).at(-1)?.to, 'failed');

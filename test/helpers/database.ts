@@ -44,6 +44,7 @@ export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
     pinned: false,
     createdAt: new Date(),
     rerunOf: null,
+    createdBy: null,
     idempotency: undefined,
     ...fields,
   };

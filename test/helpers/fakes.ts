@@ -1,5 +1,6 @@
 /** Fakes of the ports, driven by the test: nothing happens until the test says so. */
 import type {
+  CallerName,
   CommandRequest,
   Idempotency,
   NewCommand,
@@ -9,6 +10,7 @@ import type {
   RunOptions,
   SecretEnv,
   Status,
+  Stop,
   StoredRequest,
   Transition,
 } from '../../src/command.ts';
@@ -23,6 +25,9 @@ export const request: CommandRequest = {
   secretEnv: {},
   labels: {},
 };
+
+/** A stop by somebody. */
+export const stop: Stop = { reason: 'stop', by: 'ann' };
 
 /** A process that the test starts and ends. */
 export class FakeProcess implements RunningProcess {
@@ -95,11 +100,20 @@ export class FakeRunner implements ProcessRunner {
   }
 }
 
+const keyOf = ({ key }: Idempotency, by: CallerName) => JSON.stringify([by, key]);
+
 /** A journal in memory that commits at once, unless the test holds it. */
 export class FakeJournal implements Journal {
   readonly commands = new Map<
     string,
-    { script: string; secretNames?: readonly string[]; status: Status; outcome?: Outcome; progress?: Progress }
+    {
+      script: string;
+      secretNames?: readonly string[];
+      createdBy?: CallerName;
+      status: Status;
+      outcome?: Outcome;
+      progress?: Progress;
+    }
   >();
   /** The steps of all commands, in order. */
   readonly transitions: ({ uuid: string } & Transition)[] = [];
@@ -107,20 +121,24 @@ export class FakeJournal implements Journal {
   hold: Promise<void> | undefined;
   /** Resolves when each of them has printed more than is kept. */
   overLimit = new Promise<void>(() => {});
-  /** Which command has which key. */
+  /** Which command has which key of whom. */
   readonly keys = new Map<string, string>();
   /** What clients have sent, by uuid. */
   readonly requests = new Map<string, StoredRequest>();
 
-  async insert({ uuid, script, secretNames, idempotency }: NewCommand, _onKept?: () => void): Promise<boolean> {
+  async insert(
+    { uuid, script, secretNames, createdBy, idempotency }: NewCommand,
+    _onKept?: () => void,
+  ): Promise<boolean> {
     await this.hold;
-    if (idempotency !== undefined && this.keys.has(idempotency.key)) return false;
-    if (idempotency !== undefined) this.keys.set(idempotency.key, uuid);
-    this.commands.set(uuid, { script, secretNames, status: 'QUEUED' });
+    const key = idempotency && keyOf(idempotency, createdBy);
+    if (key !== undefined && this.keys.has(key)) return false;
+    if (key !== undefined) this.keys.set(key, uuid);
+    this.commands.set(uuid, { script, secretNames, createdBy, status: 'QUEUED' });
     return true;
   }
-  async replay({ key }: Idempotency): Promise<string | null> {
-    return this.keys.get(key) ?? null;
+  async replay(idempotency: Idempotency, by: CallerName): Promise<string | null> {
+    return this.keys.get(keyOf(idempotency, by)) ?? null;
   }
   async begin(uuid: string): Promise<Begun | null> {
     await this.hold;

@@ -14,6 +14,7 @@ export interface Stored {
   endedAt?: string;
   labels?: Record<string, string>;
   pinned?: boolean;
+  createdBy?: string;
   output?: string;
 }
 
@@ -34,15 +35,16 @@ export async function storeCommands({ rows }: Pick<TestDatabase, 'rows'>, comman
       ended_at: ended ? (c.endedAt ?? '2026-05-05T01:00:00Z') : null,
       labels: c.labels ?? null,
       pinned: c.pinned ?? false,
+      created_by: c.createdBy ?? null,
       output,
     };
   });
   const given = `jsonb_to_recordset($1) AS g (uuid uuid, description text, script text, durable boolean, status text,
-    reason text, exit_code smallint, created_at timestamptz, ended_at timestamptz, labels jsonb, pinned boolean, output text)`;
+    reason text, exit_code smallint, created_at timestamptz, ended_at timestamptz, labels jsonb, pinned boolean, created_by text, output text)`;
   await rows(
     `WITH stored AS (
-       INSERT INTO commands (command_uuid, description, script, durable, created_at, labels, pinned, owner, output_head, output_tail)
-       SELECT uuid, description, script, durable, created_at, labels, pinned, 7, 1000000, 1000 FROM ${given}
+       INSERT INTO commands (command_uuid, description, script, durable, created_at, labels, pinned, created_by, owner, output_head, output_tail)
+       SELECT uuid, description, script, durable, created_at, labels, pinned, created_by, 7, 1000000, 1000 FROM ${given}
        RETURNING *
      ), printed AS (
        INSERT INTO command_output

@@ -5,6 +5,7 @@ import t from 'tap';
 import type { FromLauncher } from '../../src/launcher/protocol.ts';
 import { Scripts } from '../../src/launcher/scripts.ts';
 import { createScriptSetup } from '../../src/scripts/setup.ts';
+import { stop } from '../helpers/fakes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
@@ -40,10 +41,10 @@ t.test('a stop that comes too late harms nobody else', async (t) => {
   const first = launch('true');
   await ended(first);
   const second = launch('sleep 0.5; exit 3');
-  scripts.terminate(first, 'stop', 0);
+  scripts.terminate(first, stop, 0);
   scripts.kill(first);
   t.match(await ended(second), { end: { kind: 'exited', exitCode: 3 } });
-  t.match(scripts.states(), [{ stoppedBy: null }, { stoppedBy: null }]);
+  t.match(scripts.states(), [{ stop: null }, { stop: null }]);
 });
 
 t.test('the time of a script that has ended stands still', async (t) => {
@@ -119,7 +120,7 @@ t.test('a grace as long as a timer can be is kept', async (t) => {
   const uuid = launch("trap 'sleep 0.3; exit 5' TERM; while :; do sleep 0.01; done");
   await until('it runs', () => scripts.states().length === 1);
   await ended(launch('sleep 0.2'));
-  scripts.terminate(uuid, 'stop', 2_147_483_647);
+  scripts.terminate(uuid, stop, 2_147_483_647);
   t.match(await ended(uuid), { end: { kind: 'exited', exitCode: 5 } });
 });
 
@@ -129,4 +130,15 @@ t.test('a script that is forgotten while its output is not read ends', async () 
   await until('its window is full', () => scripts.states().length === 1);
   scripts.forget(uuid);
   await until('it is gone', () => scripts.states().length === 0);
+});
+
+t.test('the next server is told why a script is to end and who wants that: what was said first', async (t) => {
+  const { scripts, launch, ended } = launcher();
+  const uuid = launch("trap '' TERM; while :; do sleep 0.01; done");
+  scripts.terminate(uuid, stop, 60_000);
+  scripts.terminate(uuid, { reason: 'stop', by: 'bob' }, 60_000);
+  scripts.terminate(uuid, { reason: 'shutdown', by: null }, 60_000);
+  t.match(scripts.states(), [{ uuid, stop }]);
+  scripts.kill(uuid);
+  await ended(uuid);
 });

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Client } from 'pg';
 import t from 'tap';
-import type { Idempotency } from '../../src/command.ts';
+import type { Idempotency, NewCommand } from '../../src/command.ts';
 import { IdempotencyKeyReused, StorageUnavailable } from '../../src/errors.ts';
 import { insertCommands } from '../../src/persistence/sql/commands.ts';
 import type { Connection } from '../../src/persistence/sql/connection.ts';
@@ -72,16 +72,56 @@ async function behind<Result>(
 
 t.test('a key is stored with its command, and tells which one that is', async (t) => {
   const { journal, ...database } = await journalFor(t);
-  t.equal(await journal.replay(keyOf('a')), null);
+  t.equal(await journal.replay(keyOf('a'), null), null);
   const { command } = keyed('a');
   t.equal(await journal.insert(command), true);
-  t.equal(await journal.replay(keyOf('a')), command.uuid);
-  await t.rejects(journal.replay(keyOf('a', 'second')), new IdempotencyKeyReused());
-  t.equal(await journal.replay(keyOf('A')), null, 'another key');
+  t.equal(await journal.replay(keyOf('a'), null), command.uuid);
+  await t.rejects(journal.replay(keyOf('a', 'second'), null), new IdempotencyKeyReused());
+  t.equal(await journal.replay(keyOf('A'), null), null, 'another key');
   t.equal(await journal.insert(keyed('a').command), false);
   t.same(await stored(database), { commands: [command.uuid], keys: { a: command.uuid } });
   await journal.remove(command.uuid);
-  t.equal(await journal.replay(keyOf('a')), command.uuid, 'whatever becomes of it');
+  t.equal(await journal.replay(keyOf('a'), null), command.uuid, 'whatever becomes of it');
+});
+
+t.test(
+  'each caller has keys of his own: the same key at once, for whatever, and nobody learns of the others',
+  async (t) => {
+    const { journal, queries, rows } = await journalFor(t);
+    const callers = ['ann', 'bob', null];
+    const commands = callers.map((createdBy, i) => newCommand({ idempotency: keyOf('a', `request ${i}`), createdBy }));
+    const again = newCommand({ idempotency: keyOf('a', 'request 0'), createdBy: 'ann' });
+    t.same(await Promise.all([...commands, again].map((command) => journal.insert(command))), [
+      true,
+      true,
+      true,
+      false,
+    ]);
+    t.equal(queries(), 1);
+    for (const [i, by] of callers.entries()) {
+      t.equal(await journal.replay(keyOf('a', `request ${i}`), by), commands[i]?.uuid, `${by}`);
+      await t.rejects(journal.replay(keyOf('a', 'another'), by), new IdempotencyKeyReused());
+    }
+    t.equal(await journal.replay(keyOf('a', 'request 0'), 'carl'), null);
+    const marked = await rows('SELECT scope FROM idempotency_keys WHERE replayed ORDER BY scope');
+    t.same(marked, [{ scope: '' }, { scope: 'ann' }, { scope: 'bob' }]);
+  },
+);
+
+t.test('a look-up by one caller keeps no command of another that is given up', async (t) => {
+  const { pool, rows } = await openDatabase(t);
+  const [ann, bob] = ['ann', 'bob'].map((createdBy) => newCommand({ idempotency: keyOf('a'), createdBy }));
+  const deadline = inAnHour();
+  await insertCommands(
+    pool,
+    OWNER,
+    [ann, bob].map((command) => ({ command: command as NewCommand, deadline })),
+  );
+  t.match(await findHolder(pool, keyOf('a'), 'bob', deadline), { uuid: bob?.uuid });
+  t.equal(await withdrawCommand(pool, ann as NewCommand), false);
+  t.equal(await withdrawCommand(pool, bob as NewCommand), true, 'that one was told of');
+  t.same(await rows('SELECT command_uuid FROM commands'), [{ command_uuid: bob?.uuid }]);
+  t.same(await rows('SELECT scope FROM idempotency_keys'), [{ scope: 'bob' }]);
 });
 
 t.test('of requests with one key in one batch the first one is stored', async (t) => {
@@ -128,14 +168,14 @@ t.test('a command that is given up leaves no key, unless a repeat was told of it
   );
   await Promise.all(refusals);
   t.equal((await stored(database)).commands.length, 3);
-  t.equal(await journal.replay(keyOf('repeated')), repeated?.uuid);
-  await t.rejects(journal.replay(keyOf('in vain', 'another')), new IdempotencyKeyReused());
+  t.equal(await journal.replay(keyOf('repeated'), null), repeated?.uuid);
+  await t.rejects(journal.replay(keyOf('in vain', 'another'), null), new IdempotencyKeyReused());
   t.same(kept, []);
   failAfterCommit(0, lost);
   await journal.idle();
   t.same(await stored(database), { commands: [repeated?.uuid], keys: { repeated: repeated?.uuid } });
   t.same(kept, [repeated?.uuid], 'it is to be run');
-  t.equal(await journal.replay(keyOf('given up')), null);
+  t.equal(await journal.replay(keyOf('given up'), null), null);
 });
 
 t.test('who tells of a command and who withdraws it take turns', async (t) => {
@@ -147,28 +187,28 @@ t.test('who tells of a command and who withdraws it take turns', async (t) => {
 
   const stays = await behind(
     database,
-    async (db) => t.match(await findHolder(db, keyOf('told'), inAnHour()), { uuid: uuidOf(told), isSame: true }),
-    () => withdrawCommand(pool, uuidOf(told), 'told'),
+    async (db) => t.match(await findHolder(db, keyOf('told'), null, inAnHour()), { uuid: uuidOf(told), isSame: true }),
+    () => withdrawCommand(pool, told.command),
   );
   t.equal(stays, true);
   const found = await behind(
     database,
-    async (db) => t.equal(await withdrawCommand(db, uuidOf(withdrawn), 'withdrawn'), false),
-    () => findHolder(pool, keyOf('withdrawn'), inAnHour()),
+    async (db) => t.equal(await withdrawCommand(db, withdrawn.command), false),
+    () => findHolder(pool, keyOf('withdrawn'), null, inAnHour()),
   );
   t.equal(found, null);
   t.same(await stored(database), { commands: [uuidOf(told)], keys: { told: uuidOf(told) } });
-  t.equal(await withdrawCommand(pool, uuidOf(withdrawn), 'withdrawn'), false, 'again, when its answer got lost');
+  t.equal(await withdrawCommand(pool, withdrawn.command), false, 'again, when its answer got lost');
   t.equal((await insertCommands(pool, OWNER, [told])).stored.size, 1);
-  t.equal(await withdrawCommand(pool, uuidOf(told), 'told'), true, 'a batch that is sent again changes nothing of it');
+  t.equal(await withdrawCommand(pool, told.command), true, 'a batch that is sent again changes nothing of it');
 });
 
 t.test('a look-up that nobody waits for any more keeps no command', async (t) => {
   const { pool } = await openDatabase(t);
   const { command, deadline } = keyed('a');
   await insertCommands(pool, OWNER, [{ command, deadline }]);
-  t.equal(await findHolder(pool, keyOf('a'), Date.now() - 1), null);
-  t.equal(await withdrawCommand(pool, command.uuid, 'a'), false);
+  t.equal(await findHolder(pool, keyOf('a'), null, Date.now() - 1), null);
+  t.equal(await withdrawCommand(pool, command), false);
 });
 
 t.test('a command that has begun, or that a client has deleted, is told of without a write', async (t) => {
@@ -178,8 +218,8 @@ t.test('a command that has begun, or that a client has deleted, is told of witho
   await rows("UPDATE commands SET status = 'EXECUTING' WHERE command_uuid = $1", [begun.command.uuid]);
   await rows('DELETE FROM commands WHERE command_uuid = $1', [deleted.command.uuid]);
   const before = await rows('SELECT xmin, replayed FROM idempotency_keys ORDER BY key');
-  t.match(await findHolder(pool, keyOf('begun'), inAnHour()), { uuid: begun.command.uuid });
-  t.match(await findHolder(pool, keyOf('deleted'), inAnHour()), { uuid: deleted.command.uuid });
+  t.match(await findHolder(pool, keyOf('begun'), null, inAnHour()), { uuid: begun.command.uuid });
+  t.match(await findHolder(pool, keyOf('deleted'), null, inAnHour()), { uuid: deleted.command.uuid });
   t.same(await rows('SELECT xmin, replayed FROM idempotency_keys ORDER BY key'), before);
 });
 
@@ -222,18 +262,18 @@ t.test('a day later a key is free again', async (t) => {
   const { journal, rows, ...database } = await journalFor(t);
   const [first, second] = [keyed('a').command, keyed('a').command];
   await journal.insert(first);
-  await journal.replay(keyOf('a'));
+  await journal.replay(keyOf('a'), null);
   await rows("UPDATE idempotency_keys SET created_at = now() - interval '23 hours 59 minutes'");
-  t.equal(await journal.replay(keyOf('a')), first.uuid);
+  t.equal(await journal.replay(keyOf('a'), null), first.uuid);
   await rows("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 minute'");
-  t.equal(await journal.replay(keyOf('a')), null);
-  t.equal(await journal.replay(keyOf('a', 'second')), null);
+  t.equal(await journal.replay(keyOf('a'), null), null);
+  t.equal(await journal.replay(keyOf('a', 'second'), null), null);
   t.equal(await journal.insert(second), true);
   const [key] = await rows("SELECT replayed, created_at > now() - interval '1 minute' AS is_new FROM idempotency_keys");
   t.same(key, { replayed: false, is_new: true });
-  t.equal(await journal.replay(keyOf('a')), second.uuid);
-  t.equal(await withdrawCommand(database.pool, first.uuid, 'a'), false, 'the old one has no claim to it');
-  t.equal(await journal.replay(keyOf('a')), second.uuid);
+  t.equal(await journal.replay(keyOf('a'), null), second.uuid);
+  t.equal(await withdrawCommand(database.pool, first), false, 'the old one has no claim to it');
+  t.equal(await journal.replay(keyOf('a'), null), second.uuid);
 });
 
 t.test('old keys are deleted a few at once, but for those that are being taken anew', async (t) => {

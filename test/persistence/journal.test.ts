@@ -20,6 +20,7 @@ const executed: Outcome = {
   signal: null,
   error: null,
   durationMs: 1.5,
+  stoppedBy: null,
 };
 
 /** Stores a command and marks it as executing. */

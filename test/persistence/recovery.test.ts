@@ -127,7 +127,7 @@ t.test('a server that is started again is told how many steps are stored', async
     FROM commands WHERE command_uuid = $1`,
     [uuid(2)],
   );
-  const living = new Map([[uuid(2), { stoppedBy: null, elapsedMs: 1 }]]);
+  const living = new Map([[uuid(2), { stop: null, elapsedMs: 1 }]]);
   const run = () => recover(pool, claim, { living, forget: () => {}, killLeftovers: async () => 0 });
   for (const recovered of [await run(), await run()]) {
     t.match(recovered.living, [{ uuid: uuid(2), steps: 3 }]);

@@ -119,6 +119,7 @@ t.test(
         signal: null,
         error: null,
         durationMs: 1,
+        stoppedBy: null,
       } as const;
       await journal.finish(command.uuid, outcome, new Date());
     };

@@ -3,6 +3,7 @@ import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { stop } from '../helpers/fakes.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { CollectingSink } from '../helpers/sink.ts';
@@ -143,7 +144,7 @@ t.test('a terminated script may tidy up', async (t) => {
   const { start } = await runnerFor(t);
   const { process, sink } = start("trap 'echo tidy; exit 3' TERM; echo ready; while :; do sleep 0.01; done");
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate('stop', 60_000);
+  process.terminate(stop, 60_000);
   t.same((await process.ended).end, { kind: 'exited', exitCode: 3 });
   t.equal(sink.text('stdout'), 'ready\ntidy\n');
 });
@@ -154,7 +155,7 @@ t.test('the children of a terminated script have the whole grace too', async (t)
   const child = "trap 'sleep 0.3; echo child tidied; exit' TERM; echo ready; while :; do sleep 0.01; done";
   const { process, sink } = start(`bash -c "${child.replaceAll('"', '\\"')}"`);
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate('stop', 60_000);
+  process.terminate(stop, 60_000);
   t.same((await process.ended).end, { kind: 'signalled', signal: 'SIGTERM' });
   t.match(sink.text('stdout'), /child tidied/);
 });
@@ -164,7 +165,7 @@ t.test('a terminated script that ignores SIGTERM lives until it is killed', asyn
   const seconds = uniqueSeconds();
   const { process, sink } = start(`trap '' TERM; echo ready; sleep ${seconds}; sleep ${seconds}`);
   await until('it is ready', () => sink.text().includes('ready'));
-  process.terminate('stop', 60_000);
+  process.terminate(stop, 60_000);
   await until('it sleeps', () => processesWith(`sleep\0${seconds}`).length > 0);
   process.kill();
   t.same((await process.ended).end, { kind: 'signalled', signal: 'SIGKILL' });
@@ -183,7 +184,7 @@ for (const [kind, way] of Object.entries({
     const seconds = uniqueSeconds();
     const { process, sink } = start(`echo ready; ${way.replace('S', seconds)}\nsleep ${seconds}`);
     await until('it is ready', () => sink.text().includes('ready') && processesWith(`sleep\0${seconds}`).length > 0);
-    process.terminate('stop', 60_000);
+    process.terminate(stop, 60_000);
     process.kill();
     await process.ended;
     t.same(processesWith(seconds), []);
@@ -193,7 +194,7 @@ for (const [kind, way] of Object.entries({
 t.test('a process stopped before it starts is never started', async (t) => {
   const { start } = await runnerFor(t);
   const { process, sink } = start('echo never');
-  process.terminate('stop', 60_000);
+  process.terminate(stop, 60_000);
   t.equal(await process.started, null);
   t.same(await process.ended, { end: { kind: 'not_started' }, durationMs: null });
   t.equal(sink.text(), '');

@@ -6,6 +6,7 @@ import type { RunOptions } from '../../src/command.ts';
 import { Cgroups } from '../../src/os/cgroups.ts';
 import { killTrees } from '../../src/os/process-trees.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { stop } from '../helpers/fakes.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { CollectingSink } from '../helpers/sink.ts';
@@ -71,7 +72,7 @@ for (const cgroups of [true, false]) {
         const { script, pids, assertDead } = prepare(t);
         const { running } = start(t, `${script}\nwhile :; do sleep 1; done`);
         await until('it has got away', () => pids().length > 0);
-        running.terminate('stop', 60_000);
+        running.terminate(stop, 60_000);
         running.kill();
         await running.ended;
         assertDead();
@@ -92,7 +93,7 @@ for (const cgroups of [true, false]) {
         `setsid bash -c "trap 'echo tidied; exit' TERM; echo ready; while :; do sleep 0.01; done" & wait`,
       );
       await until('it is ready', () => sink.text().includes('ready'));
-      running.terminate('stop', 60_000);
+      running.terminate(stop, 60_000);
       t.same((await running.ended).end, { kind: 'signalled', signal: 'SIGTERM' });
       t.match(sink.text(), /tidied/);
     });
@@ -109,7 +110,7 @@ for (const cgroups of [true, false]) {
         t.teardown(() => killTrees([first.uuid]));
         const second = start(t, `${leave} wait`, { keepBackground: true });
         await until('those of the second live too', () => sleepers().length === 4);
-        second.running.terminate('stop', 60_000);
+        second.running.terminate(stop, 60_000);
         second.running.kill();
         await second.running.ended;
         t.equal(sleepers().length, 2, 'those of the other command are left alone');
@@ -171,7 +172,7 @@ for (const cgroups of [true, false]) {
         const leave = `setsid sh -c 'echo $$ >${above}/cgroup.procs; exec sleep ${seconds}' & wait`;
         const { running } = start(t, leave);
         await until('it has left', () => processesWith(`sleep\0${seconds}`).length > 0);
-        running.terminate('stop', 60_000);
+        running.terminate(stop, 60_000);
         running.kill();
         await running.ended;
         t.same(processesWith(seconds), []);

@@ -19,10 +19,10 @@ t.test('each filter alone, and several together', async (t) => {
     { description: 'old', createdAt: '2026-01-01T00:00:00Z' },
     { description: 'seven', status: 'FAILED', exitCode: 7, durable: true },
     { description: 'killed', status: 'FAILED', reason: 'signal', exitCode: null },
-    { description: 'stopped', status: 'STOPPED', reason: 'stop', exitCode: null },
-    { description: 'waits', status: 'QUEUED', labels: { env: 'prod' } },
+    { description: 'stopped', status: 'STOPPED', reason: 'stop', exitCode: null, createdBy: 'ann' },
+    { description: 'waits', status: 'QUEUED', labels: { env: 'prod' }, createdBy: 'bob' },
     { description: 'runs', status: 'EXECUTING', durable: true, labels: { env: 'prod', 'app/tier': 'db' } },
-    { description: 'late', createdAt: '2026-12-31T00:00:00.001Z' },
+    { description: 'late', createdAt: '2026-12-31T00:00:00.001Z', createdBy: 'ann' },
   ]);
   const all = 'late runs waits stopped killed seven old';
   for (const [query, names] of [
@@ -45,6 +45,11 @@ t.test('each filter alone, and several together', async (t) => {
     ['label.env=prod&status=QUEUED', 'waits'],
     ['label.env=pro', ''],
     ['label.env=', ''],
+    ['created_by=ann', 'late stopped'],
+    ['created_by=ann&status=STOPPED', 'stopped'],
+    ['created_by=ann&created_before=2026-12-01T00:00:00Z', 'stopped'],
+    ['created_by=an', ''],
+    ['created_by=Ann', ''],
     ['created_after=2026-12-31T00:00:00Z', 'late'],
     ['created_after=2026-12-31T00:00:00.001Z', ''],
     ['created_before=2026-01-01T00:00:00.001Z', 'old'],
@@ -103,6 +108,7 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
   const commands = days.map((createdAt, i) => ({
     description: `n${i}`,
     script: 'echo common',
+    createdBy: i === 3 ? 'bob' : 'ann',
     status: i % 3 === 0 ? 'FAILED' : 'EXECUTED',
     exitCode: i % 3 === 0 ? 1 : 0,
     createdAt: i % 2 === 0 ? createdAt : (days[11 - i] as string),
@@ -122,6 +128,7 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
     'q=common',
     'q=common&created_after=2026-02-01T00:00:00Z',
     'exit_code=0&fields=description',
+    'created_by=ann',
   ]) {
     const filter = query === 'x' ? '' : query;
     const expected = await names(filter);
@@ -136,7 +143,7 @@ t.test('pages follow one another by the link, for each kind of list, whatever co
       // What is new comes before all that we have seen.
       if (page === 0)
         await storeCommands(app.database, [
-          { description: 'new', script: 'common', createdAt: '2026-02-28T00:00:00Z' },
+          { description: 'new', script: 'common', createdAt: '2026-02-28T00:00:00Z', createdBy: 'ann' },
         ]);
     }
     t.same(found, expected, query);
@@ -166,6 +173,7 @@ t.test('a cursor that is none of this list is refused', async (t) => {
     `cursor=${changed.toString('base64url')}`,
     `cursor=${cursor}&status=FAILED`,
     `cursor=${cursor}&durable=false`,
+    `cursor=${cursor}&created_by=ann`,
     `cursor=${cursor}&q=something`,
     `cursor=%00`,
   ]) {
@@ -179,13 +187,18 @@ t.test('a cursor that is none of this list is refused', async (t) => {
 
 t.test('the count of all is told on request, beside a page of them', async (t) => {
   const app = await startApp(t);
-  await storeCommands(app.database, [{}, { status: 'FAILED' }, { status: 'FAILED', script: 'find me' }]);
+  await storeCommands(app.database, [
+    {},
+    { status: 'FAILED' },
+    { status: 'FAILED', script: 'find me', createdBy: 'ann' },
+  ]);
   for (const [query, total] of [
     ['count=true', '3'],
     ['count=true&limit=1&offset=2', '3'],
     ['count=true&status=FAILED', '2'],
     ['count=true&q=find+me&status=FAILED', '1'],
     ['count=true&q=nowhere', '0'],
+    ['count=true&created_by=ann', '1'],
     ['count=false', undefined],
     ['', undefined],
   ] as const) {

@@ -58,9 +58,9 @@ t.test('what matches a filter and has ended is deleted, and as many as a dry run
       labels: { env: 'prod' },
       script: 'find me too',
     },
-    { description: 'waits', status: 'QUEUED', labels: { env: 'prod' } },
+    { description: 'waits', status: 'QUEUED', labels: { env: 'prod' }, createdBy: 'ann' },
     { description: 'runs', status: 'EXECUTING', durable: true, pinned: true, script: 'find me' },
-    { description: 'late', createdAt: '2026-12-31T00:00:00Z', script: 'find me' },
+    { description: 'late', createdAt: '2026-12-31T00:00:00Z', script: 'find me', createdBy: 'ann' },
   ];
   for (const [query, deleted, live, pinned, left] of [
     ['status=FAILED', 2, 0, 1, 'old dear waits runs late'],
@@ -68,6 +68,7 @@ t.test('what matches a filter and has ended is deleted, and as many as a dry run
     ['status=QUEUED', 0, 1, 0, 'old seven killed dear waits runs late'],
     ['durable=true', 1, 1, 0, 'old killed dear waits runs late'],
     ['reason=signal', 1, 0, 0, 'old seven dear waits runs late'],
+    ['created_by=ann', 1, 1, 0, 'old seven killed dear waits runs'],
     ['exit_code=7', 1, 0, 1, 'old killed dear waits runs late'],
     ['exit_code=8', 0, 0, 0, 'old seven killed dear waits runs late'],
     ['label.env=prod', 1, 1, 1, 'old seven dear waits runs late'],

@@ -68,6 +68,7 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
     c.inputs.stdin === undefined ? null : Buffer.from(c.inputs.stdin),
     orNull(c.labels),
     c.rerunOf,
+    c.createdBy,
     c.pinned,
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
@@ -78,10 +79,10 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
   // ORDER BY: ids must follow the order of admission.
   const found = await db.any(sql.type(insertedRow)`
     WITH ${claims.ctes} inserted AS (
-      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, pinned, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.pinned, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'bool', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, pinned, created_at, deadline, place)
+      INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_by, pinned, created_at, owner)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.created_by, n.pinned, n.created_at, ${owner}
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'text', 'bool', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_by, pinned, created_at, deadline, place)
       WHERE ${claims.mayBeStored}
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -130,6 +131,7 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     outcome.signal,
     outcome.error,
     outcome.durationMs,
+    outcome.stoppedBy,
     endedAt.toISOString(),
     outputBytes,
     path.first,
@@ -139,9 +141,9 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     WITH finished AS (
       UPDATE commands c
       SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
-        duration_ms = f.duration_ms, ended_at = f.ended_at, output_bytes = f.output_bytes
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'timestamptz', 'int8', 'int4', 'json'])}
-        AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, ended_at, output_bytes, first_step, steps)
+        duration_ms = f.duration_ms, stopped_by = f.stopped_by, ended_at = f.ended_at, output_bytes = f.output_bytes
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'text', 'timestamptz', 'int8', 'int4', 'json'])}
+        AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, stopped_by, ended_at, output_bytes, first_step, steps)
       WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
       RETURNING c.id, f.first_step, f.steps
     )

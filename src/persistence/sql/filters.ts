@@ -11,13 +11,14 @@ export function where(conditions: readonly SqlFragment[]): SqlFragment {
 
 /** The conditions that a filter stands for. */
 export function conditionsOf(filter: CommandFilter): SqlFragment[] {
-  const { statuses, durable, labels, pinned, reason, exitCode, createdAfter, createdBefore, text } = filter;
+  const { statuses, durable, labels, pinned, createdBy, reason, exitCode, createdAfter, createdBefore, text } = filter;
   const conditions: SqlFragment[] = [];
   if (statuses !== undefined) conditions.push(statusIn(statuses));
   if (durable !== undefined) conditions.push(sql.fragment`durable = ${durable}`);
   if (labels !== undefined) conditions.push(sql.fragment`labels @> ${JSON.stringify(labels)}::jsonb`);
   // Not as a parameter: the index of those that are pinned has to be recognised.
   if (pinned !== undefined) conditions.push(pinned ? sql.fragment`pinned` : sql.fragment`NOT pinned`);
+  if (createdBy !== undefined) conditions.push(sql.fragment`created_by = ${createdBy}`);
   if (reason !== undefined) conditions.push(sql.fragment`reason = ${reason}`);
   if (exitCode !== undefined) conditions.push(sql.fragment`exit_code = ${exitCode}`);
   if (createdAfter !== undefined)

@@ -8,9 +8,12 @@
  */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import type { Idempotency } from '../../command.ts';
+import type { CallerName, Idempotency, NewCommand } from '../../command.ts';
 import type { Insert } from './commands.ts';
 import type { Connection, SqlFragment } from './connection.ts';
+
+/** Whose a key is, as it is stored: the name of a token, which is never empty. */
+const scopeOf = (by: CallerName) => by ?? '';
 
 /** What of a key `k` is that of an earlier day, which counts no more. */
 const isExpired = sql.fragment`k.created_at < now() - interval '24 hours'`;
@@ -27,11 +30,11 @@ export interface Claims {
 
 /** @param isInTime whether a new command `n` has not passed its deadline. */
 export function claimsOf(inserts: readonly Insert[], isInTime: SqlFragment): Claims {
-  const keys = inserts.flatMap(({ command: { uuid, idempotency }, deadline }) =>
-    idempotency === undefined
-      ? []
-      : [[uuid, idempotency.key, Buffer.from(idempotency.fingerprint), new Date(deadline).toISOString()]],
-  );
+  const keys = inserts.flatMap(({ command: { uuid, createdBy, idempotency }, deadline }) => {
+    if (idempotency === undefined) return [];
+    const { key, fingerprint } = idempotency;
+    return [[uuid, scopeOf(createdBy), key, Buffer.from(fingerprint), new Date(deadline).toISOString()]];
+  });
   // What has no key costs nothing of this.
   if (keys.length === 0) return { ctes: sql.fragment``, mayBeStored: isInTime, taken: sql.fragment`` };
   const uuids = keys.map(([uuid]) => uuid as string);
@@ -40,12 +43,12 @@ export function claimsOf(inserts: readonly Insert[], isInTime: SqlFragment): Cla
     // same keys wait for one another in the same order. The command itself has its key when its commit was in doubt.
     ctes: sql.fragment`
       asked AS MATERIALIZED (
-        SELECT n.* FROM ${sql.unnest(keys, ['uuid', 'text', 'bytea', 'timestamptz'])}
-          WITH ORDINALITY AS n (command_uuid, key, fingerprint, deadline, place)
+        SELECT n.* FROM ${sql.unnest(keys, ['uuid', 'text', 'text', 'bytea', 'timestamptz'])}
+          WITH ORDINALITY AS n (command_uuid, scope, key, fingerprint, deadline, place)
         WHERE ${isInTime}
       ), claimed AS (
-        INSERT INTO idempotency_keys AS k (key, fingerprint, command_uuid)
-        SELECT DISTINCT ON (key) key, fingerprint, command_uuid FROM asked ORDER BY key, place
+        INSERT INTO idempotency_keys AS k (scope, key, fingerprint, command_uuid)
+        SELECT DISTINCT ON (scope, key) scope, key, fingerprint, command_uuid FROM asked ORDER BY scope, key, place
         ON CONFLICT (scope, key) DO UPDATE
           SET fingerprint = excluded.fingerprint, command_uuid = excluded.command_uuid, created_at = excluded.created_at,
             replayed = k.replayed AND k.command_uuid = excluded.command_uuid
@@ -66,21 +69,21 @@ const holderRow = z
   .transform(({ command_uuid: uuid, is_same: isSame }) => ({ uuid, isSame }));
 
 /**
- * Finds the command that has a key, which then stays stored, and whether its request was the same one.
+ * Finds the command that has a key of a caller, which then stays stored, and whether its request was the same one.
  * @param deadline when nobody waits for the answer any more, by the clock of the database in ms since the epoch: after it
  * no command stays for this.
  */
-export function findHolder(db: Connection, { key, fingerprint }: Idempotency, deadline: number) {
+export function findHolder(db: Connection, { key, fingerprint }: Idempotency, by: CallerName, deadline: number) {
   return db.maybeOne(sql.type(holderRow)`
     WITH holder AS (
-      SELECT k.key, k.command_uuid, k.fingerprint = ${sql.binary(Buffer.from(fingerprint))} AS is_same,
+      SELECT k.scope, k.key, k.command_uuid, k.fingerprint = ${sql.binary(Buffer.from(fingerprint))} AS is_same,
         k.replayed OR c.status IS DISTINCT FROM 'QUEUED' AS will_stay
       FROM idempotency_keys k LEFT JOIN commands c USING (command_uuid)
-      WHERE k.scope = '' AND k.key = ${key} AND NOT ${isExpired}
+      WHERE k.scope = ${scopeOf(by)} AND k.key = ${key} AND NOT ${isExpired}
     ), marked AS (
       UPDATE idempotency_keys k SET replayed = true
       FROM holder h
-      WHERE k.scope = '' AND k.key = h.key AND k.command_uuid = h.command_uuid AND h.is_same AND NOT h.will_stay
+      WHERE k.scope = h.scope AND k.key = h.key AND k.command_uuid = h.command_uuid AND h.is_same AND NOT h.will_stay
         AND clock_timestamp() < ${new Date(deadline).toISOString()}::timestamptz
       RETURNING k.key
     )
@@ -91,13 +94,17 @@ export function findHolder(db: Connection, { key, fingerprint }: Idempotency, de
  * Deletes a command that its client was told is not stored, and its key if it has one; not when a repeat was told of it.
  * @returns whether it stays for that reason.
  */
-export async function withdrawCommand(db: Connection, uuid: string, key: string | null): Promise<boolean> {
+export async function withdrawCommand(
+  db: Connection,
+  { uuid, createdBy, idempotency }: Pick<NewCommand, 'uuid' | 'createdBy' | 'idempotency'>,
+): Promise<boolean> {
+  const ofCommand = sql.fragment`
+    scope = ${scopeOf(createdBy)} AND key = ${idempotency?.key ?? null} AND command_uuid = ${uuid}`;
   const [stays = false] = await db.anyFirst(sql.type(z.object({ stays: z.boolean() }))`
     WITH held AS (
-      SELECT FROM idempotency_keys WHERE scope = '' AND key = ${key} AND command_uuid = ${uuid}
+      SELECT FROM idempotency_keys WHERE ${ofCommand}
     ), withdrawn AS (
-      DELETE FROM idempotency_keys
-      WHERE scope = '' AND key = ${key} AND command_uuid = ${uuid} AND NOT replayed
+      DELETE FROM idempotency_keys WHERE ${ofCommand} AND NOT replayed
       RETURNING command_uuid
     ), gone AS (
       DELETE FROM commands

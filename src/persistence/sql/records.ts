@@ -21,6 +21,7 @@ const recordRow = z
     inputs: storedInputs.nullable(),
     labels: z.record(z.string(), z.string()).nullable(),
     rerun_of: z.string().nullable(),
+    created_by: z.string().nullable(),
     pinned: z.boolean(),
     status: z.enum(STATUSES),
     reason: z.enum(REASONS).nullable(),
@@ -31,6 +32,7 @@ const recordRow = z
     started_at: z.number().nullable(),
     ended_at: z.number().nullable(),
     duration_ms: z.number().nullable(),
+    stopped_by: z.string().nullable(),
     progress: storedProgress,
     total_bytes: z.number(),
     output_head: z.number().nullable(),
@@ -55,6 +57,7 @@ const recordRow = z
       inputs: row.inputs,
       labels: row.labels ?? {},
       rerunOf: row.rerun_of,
+      createdBy: row.created_by,
       pinned: row.pinned,
       output: row.data === null ? '' : decodeOutput(row.data, row.streams ?? [], row.lengths ?? [], preview, gap),
       outputPreview: preview,
@@ -69,14 +72,15 @@ const recordRow = z
       startedAt: row.started_at,
       endedAt: row.ended_at,
       durationMs: row.duration_ms,
+      stoppedBy: row.stopped_by,
     };
   });
 
 /** Reads commands `c` with at most `limit` bytes of their output each, if it shows: in one snapshot. */
 const selectRecords = (page: SqlFragment, limit: number, scriptLimit: number, inputs: SqlFragment) => sql.fragment`
   SELECT c.id, c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
-    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.pinned, c.status, c.reason, c.exit_code, c.signal,
-    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.progress, shown.total_bytes, c.output_head,
+    length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.created_by, c.pinned, c.status, c.reason, c.exit_code, c.signal,
+    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.stopped_by, c.progress, shown.total_bytes, c.output_head,
     gap.dropped_bytes, printed.data, printed.streams, printed.lengths
   FROM (${page}) c
   ${shownAndDropped}

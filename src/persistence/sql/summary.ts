@@ -15,6 +15,7 @@ const summaryRow = z
     started_at: z.number().nullable(),
     ended_at: z.number().nullable(),
     duration_ms: z.number().nullable(),
+    stopped_by: z.string().nullable(),
     total_bytes: z.number(),
     dropped_bytes: z.number(),
   })
@@ -28,6 +29,7 @@ const summaryRow = z
       startedAt: row.started_at,
       endedAt: row.ended_at,
       durationMs: row.duration_ms,
+      stoppedBy: row.stopped_by,
       outputBytes: row.total_bytes,
       outputTruncated: row.dropped_bytes > 0,
     }),
@@ -36,7 +38,7 @@ const summaryRow = z
 /** Null when there is no such command. */
 export function selectSummary(db: Connection, uuid: string): Promise<CommandSummary | null> {
   return db.maybeOne(sql.type(summaryRow)`
-    SELECT c.status, c.reason, c.exit_code, c.signal, c.error, c.started_at, c.ended_at, c.duration_ms,
+    SELECT c.status, c.reason, c.exit_code, c.signal, c.error, c.started_at, c.ended_at, c.duration_ms, c.stopped_by,
       shown.total_bytes, gap.dropped_bytes
     FROM commands c
     ${shownAndDropped}
