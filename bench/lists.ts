@@ -19,6 +19,9 @@ const PAGES = {
   'status=FAILED&exit_code=0, of which there is none': 'status=FAILED&exit_code=0',
   'durable=true&status=STOPPED': 'durable=true&status=STOPPED',
   'reason=timeout, of which there is none': 'reason=timeout',
+  'created_by of half': 'created_by=ci',
+  'created_by of 1 in 10,000': 'created_by=admin',
+  'created_by=…&status=STOPPED, of which there is none': 'created_by=admin&status=STOPPED',
   'created in an hour half-way down': 'TIMES',
   'q of what all have': 'q=docker+compose',
   'q of 1 in 50': 'q=web7+db',
@@ -84,11 +87,12 @@ async function fillUp(db: Client, total: number): Promise<void> {
        FROM generate_series((SELECT count(*) FROM commands) + 1, $1::bigint) n
      ), stored AS (
        INSERT INTO commands (command_uuid, description, script, durable, status, reason, exit_code, created_at,
-         started_at, ended_at, duration_ms, output_bytes, owner)
+         started_at, ended_at, duration_ms, output_bytes, created_by, owner)
        SELECT gen_random_uuid(), 'number ' || n, replace($2, 'HOST', 'web' || n % 50 || ' db'), n % 10 = 0, status,
          CASE WHEN status = 'STOPPED' THEN 'stop' ELSE 'exit' END,
          CASE status WHEN 'EXECUTED' THEN 0 WHEN 'FAILED' THEN 1 + n % 255 END,
-         timestamptz '2026-01-01' + n * interval '10 s', now(), now(), 1.5, 3, 1
+         timestamptz '2026-01-01' + n * interval '10 s', now(), now(), 1.5, 3,
+         CASE WHEN n % 10000 = 1 THEN 'admin' WHEN n % 2 = 0 THEN 'ci' END, 1
        FROM made ORDER BY n
        RETURNING id, description, script
      ), printed AS (

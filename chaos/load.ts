@@ -16,7 +16,7 @@ import {
 } from '../test/helpers/oracle.ts';
 import { faultOf } from '../test/helpers/path.ts';
 import type { Round } from './fault.ts';
-import type { Answer, World } from './world.ts';
+import { type Answer, SENDER, STOPPER, type World } from './world.ts';
 
 /** A command that was sent, and what was answered. */
 export interface Sent {
@@ -34,6 +34,8 @@ interface Row {
   uuid: string;
   status: string;
   reason: string;
+  created_by: string | null;
+  stopped_by: string | null;
   exit_code: number | null;
   output_bytes: number;
 }
@@ -84,7 +86,7 @@ export class Load {
     const asked: Sent['asked'] = { what, answer: null };
     sent.asked = asked;
     const path = `/api/v1/commands/${sent.answer.body.uuid}`;
-    asked.answer = await this.#world.request(what === 'stop' ? 'PATCH' : 'DELETE', path);
+    asked.answer = await this.#world.request(what === 'stop' ? 'PATCH' : 'DELETE', path, undefined, STOPPER);
   }
 
   /**
@@ -94,7 +96,7 @@ export class Load {
   async judge(before?: ReadonlyMap<string, Stored>): Promise<void> {
     await this.#world.calm();
     const { rows } = await this.#world.query(
-      `SELECT description, command_uuid AS uuid, status, reason, exit_code, output_bytes::int FROM commands`,
+      `SELECT description, command_uuid AS uuid, status, reason, created_by, stopped_by, exit_code, output_bytes::int FROM commands`,
     );
     const byName = new Map<string, Row>(rows.map(({ description, ...row }) => [description, row]));
     for (const sent of this.sent) {
@@ -143,6 +145,10 @@ class Judgement {
     if (asked?.what === 'delete' && asked.answer?.status === 204) this.#wrong('deleted', 'it is stored');
     const end = this.#end(this.#row);
     if (end === null) this.#wrong(this.#allowed().join(' or '), describe(this.#row));
+    const { created_by: sender, stopped_by: stopper, reason } = this.#row;
+    const names = `by ${SENDER}, stopped by ${reason === 'stop' ? STOPPER : null}`;
+    const found = `by ${sender}, stopped by ${stopper}`;
+    if (found !== names) this.#wrong(names, found);
     const stored = await readStored(this.#world, uuid);
     this.#compare(end ?? 'stopped', stored);
     const path = await this.#world.request('GET', `/api/v1/commands/${uuid}/transitions`);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { as, tokenFile } from '../test/helpers/access.ts';
 import { createDatabase, stopCluster } from '../test/helpers/cluster.ts';
 import { isAlive } from '../test/helpers/processes.ts';
 import { type Exit, freePort, serverPid, startServer, type TestServer } from '../test/helpers/server.ts';
@@ -20,6 +21,10 @@ export interface WorldOptions {
 /** What a request brought; null: no answer came, since the server was killed meanwhile. */
 // biome-ignore lint/suspicious/noExplicitAny: answers have many shapes
 export type Answer = { status: number; body: any } | null;
+
+/** Who asks in a world: who sends all commands, and who stops or deletes some of them. */
+export const SENDER = 'sender';
+export const STOPPER = 'stopper';
 
 /** How long a request may go unanswered, in ms: longer than anything here takes, and shorter than for ever. */
 const REQUEST_MS = 60_000;
@@ -69,6 +74,7 @@ export class World {
       ...(isEmbedded ? {} : { DATABASE_URL: url }),
       // What loud scripts print is to be kept whole.
       SHELLVISOR_OUTPUT_LIMIT_BYTES: `${2 ** 30}`,
+      SHELLVISOR_TOKEN_FILE: tokenFile(round.scope, [SENDER, STOPPER]),
       ...env,
     };
     const embeddedUrl = `postgresql://shellvisor@${encodeURIComponent(join(dataDir, 'postgres'))}/postgres`;
@@ -124,11 +130,12 @@ export class World {
     return exit;
   }
 
-  /** Asks once. */
-  async request(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** Asks once, under the name of somebody. */
+  async request(method: string, path: string, body?: unknown, caller = SENDER): Promise<Answer> {
     try {
-      const given = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      const init = { method, signal: AbortSignal.timeout(REQUEST_MS), ...(body === undefined ? {} : given) };
+      const headers = { ...as(caller), ...(body !== undefined && { 'content-type': 'application/json' }) };
+      const given = body === undefined ? {} : { body: JSON.stringify(body) };
+      const init = { method, headers, signal: AbortSignal.timeout(REQUEST_MS), ...given };
       const response = await fetch(this.launcher.url + path, init);
       const text = await response.text();
       const isJson = response.headers.get('content-type')?.startsWith('application/json');

@@ -2,10 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Pool } from 'undici';
+import { as } from '../../test/helpers/access.ts';
 import { until } from '../../test/helpers/until.ts';
 import type { Fault, Round } from '../fault.ts';
 import { OPEN_WAIT, wait } from '../waiting.ts';
-import { World } from '../world.ts';
+import { SENDER, STOPPER, World } from '../world.ts';
 
 /** Requests that a connection carries at once; the server handles those of a connection at the same time. */
 const PIPELINED = 10;
@@ -42,7 +43,7 @@ async function stopOften(origin: string, path: string, count: number): Promise<M
   const answers = new Map<string, number>();
   const stop = async () => {
     // A stop may be sent twice, so it may share a connection with others.
-    const request = pool.request({ method: 'PATCH', path, idempotent: true, blocking: false });
+    const request = pool.request({ method: 'PATCH', path, headers: as(STOPPER), idempotent: true, blocking: false });
     const answer = await request.then(
       async ({ statusCode, body }) => `${statusCode} ${await body.text()}`,
       (error: Error) => `no answer: ${error.message}`,
@@ -55,8 +56,13 @@ async function stopOften(origin: string, path: string, count: number): Promise<M
 }
 
 async function judgeRow({ tally }: Round, world: World, uuid: string): Promise<void> {
-  const { rows } = await world.query('SELECT status, reason, signal FROM commands WHERE command_uuid = $1', [uuid]);
+  const { rows } = await world.query(
+    'SELECT status, reason, signal, created_by, stopped_by FROM commands WHERE command_uuid = $1',
+    [uuid],
+  );
   const found = JSON.stringify(rows);
-  const expected = JSON.stringify([{ status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' }]);
+  const expected = JSON.stringify([
+    { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL', created_by: SENDER, stopped_by: STOPPER },
+  ]);
   tally.find('wrong outcomes', found === expected ? 0 : 1, uuid, expected, found);
 }
