@@ -6,7 +6,7 @@ import { SCOPES } from '../../src/access/caller.ts';
 import { registerGuard } from '../../src/access/guard.ts';
 import { Keyring } from '../../src/access/keyring.ts';
 import { lineOf } from '../../src/access/tokens.ts';
-import { accessWith } from '../helpers/access.ts';
+import { accessWith, as, tokenOf } from '../helpers/access.ts';
 import { startApp } from '../helpers/app.ts';
 import { collectRoutes } from '../helpers/routes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
@@ -38,7 +38,6 @@ const WANTED: Record<string, string[]> = {
 };
 
 const UUID = '00000000-0000-4000-8000-000000000001';
-const tokenOf = (name: string) => `the-token-of-${name}`;
 
 /** A keyring with a token for each set of scopes, named by them. */
 function keyringWith(t: Test, ...sets: (typeof SCOPES)[number][][]): Keyring {
@@ -86,7 +85,6 @@ t.test('every route asks each token for its scope, and strangers for a token', a
 
 t.test('a stranger does not learn which URLs there are', async (t) => {
   const { request } = await startApp(t, { access: { keyring: keyringWith(t, ['read'], ['run']) } });
-  const as = (name: string) => ({ authorization: `Bearer ${tokenOf(name)}` });
   t.match(await request('GET', '/nothing'), { status: 401, body: { code: 'UNAUTHORIZED' } });
   t.match(await request('GET', '/nothing', undefined, as('read')), { status: 404, body: { code: 'NOT_FOUND' } });
 });
@@ -98,12 +96,7 @@ t.test('a refusal says how to come in, and what is missing', async (t) => {
   t.equal(none.headers['www-authenticate'], 'Bearer realm="shellvisor"');
   const wrong = await request('GET', '/api/v1/commands', undefined, { authorization: 'Bearer nobodys' });
   t.match(wrong, { status: 401, body: { error: 'this token is not known here' } });
-  const less = await request(
-    'POST',
-    '/api/v1/commands',
-    { script: ':' },
-    { authorization: `Bearer ${tokenOf('read')}` },
-  );
+  const less = await request('POST', '/api/v1/commands', { script: ':' }, as('read'));
   t.match(less, {
     status: 403,
     body: { code: 'SCOPE_MISSING', error: 'the token read does not have the scope run, which this needs' },
@@ -145,7 +138,6 @@ t.test('a body is not looked at before its sender is known', async (t) => {
 
 t.test('readiness tells strangers only whether the server is ready', async (t) => {
   const { request } = await startApp(t, { access: { keyring: keyringWith(t, ['read'], ['run']) } });
-  const as = (name: string) => ({ authorization: `Bearer ${tokenOf(name)}` });
   t.same((await request('GET', '/manage/ready')).body, { status: 'ready' });
   t.same((await request('GET', '/manage/ready', undefined, as('run'))).body, { status: 'ready' });
   t.match((await request('GET', '/manage/ready', undefined, as('read'))).body, { status: 'ready', database: 'up' });
@@ -155,10 +147,7 @@ t.test('the documentation can be kept for those with a token, or left out', asyn
   const guarded = await startApp(t, { access: { keyring: keyringWith(t, ['read']), docs: ['read'] } });
   t.equal((await guarded.request('GET', '/docs/json')).status, 401);
   t.equal((await guarded.request('GET', '/docs/static/logo.svg')).status, 401);
-  t.equal(
-    (await guarded.request('GET', '/docs/json', undefined, { authorization: `Bearer ${tokenOf('read')}` })).status,
-    200,
-  );
+  t.equal((await guarded.request('GET', '/docs/json', undefined, as('read'))).status, 200);
   const without = await startApp(t, { access: { docs: undefined } });
   t.equal((await without.request('GET', '/docs/json')).status, 404);
 });
@@ -173,8 +162,7 @@ t.test('an application with a route that does not say who may use it does not st
 t.test('a client that sends too much is told when to come again, by its token or its address', async (t) => {
   const keyring = keyringWith(t, ['read'], ['run', 'read']);
   const { request } = await startApp(t, { access: { keyring, ratePerMinute: 3 } });
-  const get = (name: string, url = '/api/v1/commands') =>
-    request('GET', url, undefined, { authorization: `Bearer ${tokenOf(name)}` });
+  const get = (name: string, url = '/api/v1/commands') => request('GET', url, undefined, as(name));
   for (let i = 0; i < 3; i++) t.equal((await get('read')).status, 200);
   const refused = await get('read', '/api/v1/events');
   t.match(refused, {

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import t, { type Test } from 'tap';
+import type { Stop } from '../../src/command.ts';
 import { Changes } from '../../src/persistence/changes.ts';
 import { Claim } from '../../src/persistence/claim.ts';
 import { journalName } from '../../src/persistence/fence.ts';
@@ -243,4 +244,21 @@ t.test('a server whose connection is cut takes its claim again', async (t) => {
   const other = await Claim.take(url);
   t.teardown(() => other.close());
   t.notOk(await other.takeOver(claim.owner));
+});
+
+t.test('who has sent what is taken up or over stays known, and who was stopping what lives', async (t) => {
+  const { insert, rows, claim, pool } = await setup(t);
+  await insert(1, 1234, 'EXECUTING');
+  await insert(2, 1234, 'QUEUED');
+  await insert(3, claim.owner, 'EXECUTING');
+  await rows("UPDATE commands SET created_by = 'ann'");
+  const stop: Stop = { reason: 'stop', by: 'bob' };
+  const living = new Map([[uuid(3), { stop, elapsedMs: 1 }]]);
+  const recovered = await recover(pool, claim, { living, forget: () => {}, killLeftovers: async () => 0 });
+  t.match(recovered, { lost: 1, queued: [{ uuid: uuid(2) }], living: [{ uuid: uuid(3), stop }] });
+  const found = await rows('SELECT status, created_by, stopped_by FROM commands ORDER BY command_uuid');
+  t.same(
+    found,
+    ['FAILED', 'QUEUED', 'EXECUTING'].map((status) => ({ status, created_by: 'ann', stopped_by: null })),
+  );
 });
