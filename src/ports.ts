@@ -88,6 +88,8 @@ export interface ProcessRunner {
   readonly description: string;
   /** By which means it ends process trees, for the log and for readiness. */
   readonly layers: readonly string[];
+  /** What whoever runs the server should know of the scripts here, each a sentence for the log. */
+  readonly warnings: readonly string[];
   /** Options that no command can have here, each with the reason as a sentence for the client. */
   readonly unsupported: Readonly<Partial<Record<keyof RunOptions, string>>>;
   /** What ran or has ended under a server before this one and was not forgotten, by uuid. */

@@ -18,6 +18,7 @@ import { Gate } from './gate.ts';
 import { assertFree, closeApp, listen } from './listening.ts';
 import { createLogger, logOutcomes } from './logging.ts';
 import { PrometheusMetrics } from './metrics.ts';
+import { seclude } from './os/seclusion.ts';
 import { isUnavailable, reasonOf } from './persistence/pool.ts';
 import { type Database, locateDatabase, openStorage, type Storage } from './persistence/storage.ts';
 import type { ProcessRunner, Readiness } from './ports.ts';
@@ -48,9 +49,13 @@ const READINESS_MS = 900;
 const linkFd = process.argv[2] === undefined ? undefined : Number(process.argv[2]);
 
 async function main(): Promise<void> {
+  // Before anything is read that others shall not see.
+  const isSecluded = await seclude();
   const config = loadConfig();
   // The banner goes to stdout, the log to stderr: one for people, one for machines.
   const log = createLogger(config.logLevel);
+  if (!isSecluded)
+    log.warn('other programs of the same user, scripts too, can look into this process: koffi does not work here');
   const parts: Parts = {};
   const stopping = new AbortController();
   let starting: Promise<void> | undefined;
@@ -232,6 +237,7 @@ async function start(
   commander.readmit(living);
   commander.admit(queued);
   gate.open(commander, storage.reader, storage.keeper);
+  for (const warning of runner.warnings) log.warn(warning);
   const found = { queued: queued.length, living: living.length, lost, killed };
   log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'ready');
 }

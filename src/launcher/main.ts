@@ -8,6 +8,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { armFailpoint, type Passes } from '../failpoints.ts';
+import { seclude } from '../os/seclusion.ts';
 import { pathOfProgram } from '../programs.ts';
 import { unsupportedOptions } from '../scripts/limits.ts';
 import type { ScriptSetup } from '../scripts/script-process.ts';
@@ -17,6 +18,7 @@ import { PROTOCOL, specOf, type ToLauncher } from './protocol.ts';
 import { Scripts } from './scripts.ts';
 import { ServerProcess } from './server-process.ts';
 
+await seclude();
 /** Marks this launcher's commands in the database: a server that is started again finds its own by it. */
 const owner = randomInt(1, 2 ** 31);
 let setup: ScriptSetup | undefined;
@@ -85,6 +87,7 @@ async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type:
     owner,
     spawner: setup?.spawner.kind ?? 'none',
     layers: setup?.trees.layers ?? [],
+    warnings: setup?.warnings ?? [],
     unsupported: setup === undefined ? {} : unsupportedOptions(setup.limits),
     scripts: scripts.states(),
     ...(problem === undefined ? {} : { problem }),

@@ -56,6 +56,7 @@ export type FromLauncher =
       owner: number;
       spawner: string;
       layers: readonly string[];
+      warnings: readonly string[];
       unsupported: ProcessRunner['unsupported'];
       scripts: ScriptState[];
       problem?: string;

@@ -8,11 +8,9 @@
  */
 import { openSync, readSync } from 'node:fs';
 import { readMark } from './mark.ts';
+import { PR_SET_CHILD_SUBREAPER, prctlBy } from './prctl.ts';
 import { signal } from './signal.ts';
 import { waitFor } from './wait.ts';
-
-/** Constant of Linux: <linux/prctl.h>. */
-const PR_SET_CHILD_SUBREAPER = 36;
 
 /** The longest that one hunt blocks the event loop, in ms. */
 const HUNT_MS = 5;
@@ -113,11 +111,10 @@ async function load() {
   try {
     const { default: koffi } = await import('koffi');
     const libc = koffi.load(null);
-    const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
     const { reap } = waitFor(libc);
     // proc_tid_children(5); kernels built without CONFIG_PROC_CHILDREN have none.
     const list = openSync(`/proc/self/task/${process.pid}/children`, 'r');
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) !== 0) return null;
+    if (!prctlBy(libc).set(PR_SET_CHILD_SUBREAPER, 1)) return null;
     const part = Buffer.alloc(64 * 1024);
     return {
       reap,

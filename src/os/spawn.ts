@@ -12,6 +12,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { hasRenounced, renouncePrivileges } from './privileges.ts';
 import { SIDE_FD, type SidePipe, sidePipeOf, sidePipesBy } from './side-pipe.ts';
 import { type WaitStatus, waitFor } from './wait.ts';
 
@@ -40,6 +41,8 @@ export interface SpawnOptions {
 
 export interface Spawner {
   readonly kind: 'posix_spawn' | 'child_process';
+  /** Whether what it starts can't gain privileges, see `privileges.ts`. */
+  readonly deniesPrivileges: boolean;
   /** Starts `file`, an absolute path. @throws Error saying why the system refused. */
   spawn(file: string, args: readonly string[], options: SpawnOptions): Promise<Child>;
 }
@@ -94,6 +97,7 @@ async function posixSpawner(): Promise<Spawner> {
   const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)');
   const close = libc.func('int close(int fd)');
   const { endOf, reap } = waitFor(libc);
+  await renouncePrivileges(libc);
   const sidePipe = sidePipesBy(libc);
   // Descriptors that whoever started us left open must not reach scripts. glibc ≥ 2.34 has it; ours are close-on-exec anyway.
   const addCloseFrom = optional(() =>
@@ -154,6 +158,7 @@ async function posixSpawner(): Promise<Spawner> {
 
   return {
     kind: 'posix_spawn',
+    deniesPrivileges: true,
     async spawn(file, args, { cwd, env, stdin }) {
       await slots.take();
       const open: number[] = [];
@@ -233,6 +238,9 @@ function optional<T>(load: () => T): T | undefined {
 /** The spawner that works everywhere; see above for what it can't do. */
 export const spawnerByChildProcess: Spawner = {
   kind: 'child_process',
+  get deniesPrivileges() {
+    return hasRenounced();
+  },
   async spawn(file, args, { stdin, ...options }) {
     // The last one is at SIDE_FD.
     const stdio = [stdin ?? 'ignore', 'pipe', 'pipe', 'pipe'] as const;

@@ -13,6 +13,7 @@ export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'i
   return {
     description: `${setup.spawner.kind} in the server's own process`,
     layers: setup.trees.layers,
+    warnings: setup.warnings,
     unsupported: unsupportedOptions(setup.limits),
     living: new Map(),
     refuseFolder: folderProblem,

@@ -137,6 +137,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   return {
     description: `${hello.spawner} in the launcher`,
     layers: hello.layers,
+    warnings: hello.warnings,
     unsupported: hello.unsupported,
     owner: hello.owner,
     living: new Map(hello.scripts.map((script) => [script.uuid, growing(script)])),

@@ -5,6 +5,8 @@ import type { RunOptions } from '../command.ts';
 export interface LimitMeans {
   /** Absolute path of nice(1). */
   nice: string | undefined;
+  /** A program, with its arguments, that takes from what it becomes the way to more privileges; empty where none is needed. */
+  confiner: readonly string[];
   /** The controllers of cgroup v2 that the control group of a command can have. */
   controllers: readonly string[];
   isRoot: boolean;
@@ -44,7 +46,7 @@ export function limitedStart(options: RunOptions, means: LimitMeans): LimitedSta
     if (options[name as keyof RunOptions] !== undefined) throw new Error(why);
   }
   const { nice, maxMemoryBytes, maxProcesses } = options;
-  const start: LimitedStart = { prefix: [], environment: {}, group: {} };
+  const start: LimitedStart = { prefix: [...means.confiner], environment: {}, group: {} };
   if (nice !== undefined) start.prefix.push(means.nice as string, '-n', `${nice}`);
   if (maxMemoryBytes !== undefined) {
     if (means.controllers.includes('memory')) start.group['memory.max'] = `${maxMemoryBytes}`;

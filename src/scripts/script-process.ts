@@ -38,6 +38,8 @@ export interface ScriptSetup {
   spawner: Spawner;
   trees: ProcessTrees;
   limits: LimitMeans;
+  /** What whoever runs the server should know of this machine. */
+  warnings: readonly string[];
   progress: ProgressPipes;
   /** What bash sources before each script: where it is, and what must be in it. */
   prologue: { file: string; text: string };

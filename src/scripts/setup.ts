@@ -31,21 +31,42 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
   const spawner = await createSpawner();
   const trees = await ProcessTrees.create({ ...options, bash, adopt: spawner.kind === 'posix_spawn' });
+  const isRoot = process.getuid?.() === 0;
+  const confiner = spawner.deniesPrivileges ? [] : findConfiner(env.PATH as string);
   return {
     spawner,
     trees,
+    warnings: warningsFor(isRoot, confiner !== undefined),
     progress: new ProgressPipes(),
     prologue: writePrologue(options.dataDir),
     limits: {
       nice: findProgram('nice', env.PATH as string),
+      confiner: confiner ?? [],
       controllers: trees.controllers,
-      isRoot: process.getuid?.() === 0,
+      isRoot,
     },
     bash,
     env,
     scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
     workDir: makeFolder(join(options.dataDir, 'work'), 0o700),
   };
+}
+
+/** What takes from scripts the way to more privileges where the spawner can't: setpriv(1), which costs each an exec. */
+function findConfiner(path: string): string[] | undefined {
+  const setpriv = findProgram('setpriv', path);
+  return setpriv === undefined ? undefined : [setpriv, '--no-new-privs'];
+}
+
+function warningsFor(isRoot: boolean, isConfined: boolean): string[] {
+  const warnings: string[] = [];
+  if (isRoot) warnings.push('scripts run as root: each can read and change all of this machine, and of this server');
+  if (!isConfined) {
+    warnings.push(
+      'scripts can gain privileges, by sudo for one: neither koffi works here nor is there setpriv in PATH',
+    );
+  }
+  return warnings;
 }
 
 /**

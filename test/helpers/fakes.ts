@@ -63,6 +63,7 @@ export class FakeRunner implements ProcessRunner {
   readonly secrets = new Map<string, SecretEnv>();
   readonly description = 'fake';
   readonly layers: readonly string[] = [];
+  readonly warnings: readonly string[] = [];
   unsupported: ProcessRunner['unsupported'] = {};
   readonly living = new Map();
   /** The uuids of all starts, of all attachments and of all that was forgotten, in order. */

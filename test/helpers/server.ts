@@ -63,11 +63,20 @@ export function temporaryFolder(t: Scope): string {
   return folder;
 }
 
-/** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
-export function launch(t: Scope, env: Record<string, string>, entry: Entry = 'launcher/main.ts'): ServerProcess {
+/**
+ * Starts a server process with this environment beside PATH and HOME; it is killed with the test.
+ * @param before a command line that becomes what follows it.
+ */
+export function launch(
+  t: Scope,
+  env: Record<string, string>,
+  entry: Entry = 'launcher/main.ts',
+  before: readonly string[] = [],
+): ServerProcess {
   const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
   const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
-  const child = spawn(process.execPath, [file], {
+  const [program = process.execPath, ...args] = [...before, process.execPath, file];
+  const child = spawn(program, args, {
     env: { PATH, HOME, NODE_COMPILE_CACHE, PORT: '0', ...env },
     stdio: 'pipe',
   });
@@ -88,8 +97,13 @@ export function launch(t: Scope, env: Record<string, string>, entry: Entry = 'la
 }
 
 /** Starts a server and waits until it listens. */
-export async function startServer(t: Scope, env: Record<string, string>, entry?: Entry): Promise<TestServer> {
-  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry);
+export async function startServer(
+  t: Scope,
+  env: Record<string, string>,
+  entry?: Entry,
+  before?: readonly string[],
+): Promise<TestServer> {
+  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry, before);
   const url = await until(
     'the server says where it listens',
     () => {

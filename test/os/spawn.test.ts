@@ -110,6 +110,14 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
       t.same(stdout.match(/[0-9a-f]{16}/g), ['0'.repeat(16), '0'.repeat(16)]);
     });
 
+    t.test('no child can gain privileges, however many are started at once', async (t) => {
+      t.ok(spawner.deniesPrivileges);
+      const runs = await Promise.all(
+        Array.from({ length: 64 }, () => run(spawner, 'grep NoNewPrivs /proc/self/status')),
+      );
+      t.same(new Set(runs.map(({ stdout }) => stdout)), new Set(['NoNewPrivs:\t1\n']));
+    });
+
     t.test('what can not be started is an error that says why', async (t) => {
       await t.rejects(spawner.spawn('/nonexistent/bash', [], { cwd: '/tmp', env }), /ENOENT/);
       await t.rejects(spawner.spawn('/bin/bash', [], { cwd: '/nonexistent', env }), /ENOENT/);

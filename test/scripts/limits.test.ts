@@ -1,7 +1,7 @@
 import t from 'tap';
 import { type LimitMeans, limitedStart, unsupportedOptions } from '../../src/scripts/limits.ts';
 
-const root: LimitMeans = { nice: '/usr/bin/nice', controllers: [], isRoot: true };
+const root: LimitMeans = { nice: '/usr/bin/nice', confiner: [], controllers: [], isRoot: true };
 
 t.test('what a machine can not limit is told with the reason', async (t) => {
   t.same(unsupportedOptions({ ...root, isRoot: false }), {});
@@ -30,4 +30,10 @@ t.test('limits are those of the control group where that has the controller, els
     environment: {},
     group: { 'memory.max': '100000000', 'pids.max': '7' },
   });
+});
+
+t.test('where the way to more privileges is taken by a program, it comes before all others', async (t) => {
+  const confiner = ['/usr/bin/setpriv', '--no-new-privs'];
+  t.same(limitedStart({}, { ...root, confiner }).prefix, confiner);
+  t.same(limitedStart({ nice: 3 }, { ...root, confiner }).prefix, [...confiner, '/usr/bin/nice', '-n', '3']);
 });
