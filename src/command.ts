@@ -116,7 +116,7 @@ export interface RunOptions {
 export interface RunInputs {
   /** Environment variables, beside those that every script has. */
   env?: Readonly<Record<string, string>> | undefined;
-  /** Absolute path of the folder that it starts in; else that of all scripts. */
+  /** Absolute path of the folder that it starts in; else one of its own. */
   cwd?: string | undefined;
   /** Its arguments, `$1` and so on. */
   args?: readonly string[] | undefined;

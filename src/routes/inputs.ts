@@ -150,7 +150,9 @@ export const inputFields = {
       }),
     )
     .optional()
-    .describe('The folder that it starts in, an absolute path; unless given, one that all scripts share'),
+    .describe(
+      'The folder that it starts in, an absolute path; unless given, an empty one of its own, which goes with it',
+    ),
   args: z
     .array(z.unknown(), 'args must be an array of strings')
     .superRefine(check('args', argsProblem))

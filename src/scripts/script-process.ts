@@ -27,6 +27,7 @@ import { type LimitMeans, limitedStart } from './limits.ts';
 import { Mask } from './mask.ts';
 import type { ProgressPipes } from './progress-pipes.ts';
 import { openStdin } from './stdin.ts';
+import type { WorkFolders } from './work-folders.ts';
 
 /** Where the script of a command is put while it runs. */
 export function scriptFile(scriptsDir: string, uuid: string): string {
@@ -49,8 +50,7 @@ export interface ScriptSetup {
   env: Record<string, string>;
   /** Where script files are put while they run. */
   scriptsDir: string;
-  /** The working folder of scripts. */
-  workDir: string;
+  work: WorkFolders;
 }
 
 /**
@@ -102,20 +102,20 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
-    const { spawner, trees, limits, prologue, bash, workDir, env } = this.#setup;
+    const { spawner, trees, limits, prologue, bash, work, env } = this.#setup;
     const { uuid, options, inputs, secretEnv } = this.#spec;
     let child: Child | undefined;
     let stdin: FileHandle | undefined;
     let startedAt = 0;
     try {
       await this.#writeFile();
-      const cwd = inputs.cwd ?? workDir;
       const problem = inputs.cwd === undefined ? null : await folderProblem(inputs.cwd);
       if (problem !== null) throw new Error(problem);
       if (inputs.stdin !== undefined) stdin = await openStdin(`${this.#file}.stdin`, inputs.stdin);
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
       const { prefix, environment, group } = limitedStart(options, limits);
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
+      const cwd = inputs.cwd ?? work.make(uuid);
       const given = { ...env, ...inputs.env, ...secretEnv };
       const commandEnv = commandEnvironment(given, uuid, prologue.file, { ...this.#tree.environment, ...environment });
       const [program = bash, ...args] = [...prefix, bash, this.#file, ...(inputs.args ?? [])];
@@ -123,6 +123,7 @@ export class ScriptProcess implements RunningProcess {
       child = await spawner.spawn(program, args, { cwd, env: commandEnv, stdin: stdin?.fd });
     } catch (error) {
       this.#tree?.close();
+      work.release(uuid, true);
       return { end: { kind: 'spawn_error', message: `starting bash: ${(error as Error).message}` }, durationMs: null };
     } finally {
       await stdin?.close();
@@ -133,9 +134,9 @@ export class ScriptProcess implements RunningProcess {
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */
   async #writeFile(): Promise<void> {
-    const { scriptsDir, workDir, prologue } = this.#setup;
-    // A script may have removed the folders; the next one shall not suffer for it.
-    for (const folder of [scriptsDir, workDir]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { scriptsDir, prologue } = this.#setup;
+    // A script may have removed the folder; the next one shall not suffer for it.
+    mkdirSync(scriptsDir, { recursive: true, mode: 0o700 });
     // Without it bash would run the script outside of its process tree and without its limits, and not say a word. So it
     // is a file of our own, which no upgrade replaces under a launcher that lives.
     if (!existsSync(prologue.file)) writeFileSync(prologue.file, prologue.text, { mode: 0o600 });
@@ -155,6 +156,7 @@ export class ScriptProcess implements RunningProcess {
     await this.#settle(tree, pipes);
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10;
     await progress.end();
+    this.#setup.work.release(this.#spec.uuid, this.#spec.options.keepBackground !== true || tree.isEmpty);
     tree.close();
     child.reap();
     return { end: endOf(status), durationMs };

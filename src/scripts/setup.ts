@@ -9,9 +9,10 @@ import { createSpawner } from '../os/spawn.ts';
 import { cleanEnvironment } from './environment.ts';
 import { ProgressPipes } from './progress-pipes.ts';
 import { type ScriptSetup, scriptFile } from './script-process.ts';
+import { WorkFolders } from './work-folders.ts';
 
 export interface ScriptSetupOptions {
-  /** Folder for the script files and the working folder of scripts; created when missing. */
+  /** Folder for the script files and the working folders of scripts; created when missing. */
   dataDir: string;
   /** The environment that scripts get an allowed part of. */
   environment: Record<string, string | undefined>;
@@ -48,7 +49,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     bash,
     env,
     scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
-    workDir: makeFolder(join(options.dataDir, 'work'), 0o700),
+    work: new WorkFolders({ root: makeFolder(join(options.dataDir, 'work'), 0o700), spawner, bash, env }),
   };
 }
 

@@ -19,7 +19,7 @@ const runs = (server: TestServer, uuid: string) =>
 async function restartable(t: Test, env: Record<string, string> = {}) {
   const fixed = { DATABASE_URL: await createDatabase(t), DATA_DIR: temporaryFolder(t), ...env };
   const start = () => startServer(t, fixed);
-  return { start, server: await start(), dataDir: fixed.DATA_DIR };
+  return { start, server: await start(), dataDir: fixed.DATA_DIR, databaseUrl: fixed.DATABASE_URL };
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -107,13 +107,13 @@ t.test('a second, later signal ends it at once', async (t) => {
 });
 
 t.test('a shutdown that takes too long is cut off', async (t) => {
-  const { server, dataDir } = await restartable(t, { SHELLVISOR_SHUTDOWN_MS: '300', SHELLVISOR_STOP_GRACE_MS: '0' });
+  const times = { SHELLVISOR_SHUTDOWN_MS: '300', SHELLVISOR_STOP_GRACE_MS: '0' };
+  const { server, dataDir, databaseUrl } = await restartable(t, times);
   // PostgreSQL is kept from taking the outcome by a lock of ours.
-  const url = readFileSync(`/proc/${server.child.pid}/environ`, 'utf8').match(/DATABASE_URL=([^\0]*)/)?.[1];
-  const blocker = new Client(url);
+  const blocker = new Client(databaseUrl);
   await blocker.connect();
   const seconds = uniqueSeconds();
-  const uuid = await submit(server, `until [ -e gate ]; do sleep 0.01; done; exec yes ${seconds}`);
+  const uuid = await submit(server, `until [ -e ../gate ]; do sleep 0.01; done; exec yes ${seconds}`);
   await runs(server, uuid);
   await blocker.query('BEGIN; LOCK TABLE commands, command_output');
   // It waits in write(2), for somebody to take what it prints; nobody will.

@@ -1,0 +1,143 @@
+/**
+ * The working folders of commands: one each, for its user alone, gone when nothing of the command lives any more.
+ *
+ *   made ── the tree is dead ──▶ removed, now
+ *     └─ something may live on, or its owner crashed ──▶ swept, when no process carries the mark of the command
+ *
+ * Invariants:
+ * - A link in it is removed, never followed; nor is what the script has mounted in it.
+ * - The event loop does not wait for it, nor does the end of the command.
+ */
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolders } from '../folders.ts';
+import { markOf } from '../os/mark.ts';
+import { lookAtProcesses } from '../os/process-table.ts';
+import type { Spawner } from '../os/spawn.ts';
+
+export interface WorkFoldersOptions {
+  /** The folder that all of them are in. */
+  root: string;
+  spawner: Spawner;
+  /** Absolute path of bash. */
+  bash: string;
+  /** The clean environment. */
+  env: Record<string, string>;
+  /** How often left folders are looked for, and how long one has not changed that counts as left, in ms. */
+  sweepMs?: number;
+}
+
+const SWEEP_MS = 60_000;
+/** How many are emptied by one process. */
+const BATCH = 100;
+
+/**
+ * Empties folders. Not by Node, which would take our threads for it, and goes by paths, which may lead elsewhere a moment later.
+ * A script may have closed folders to itself, as the module cache of Go does: those are opened.
+ */
+const EMPTY = 'find "$@" -xdev -mindepth 1 -delete || { chmod -R u+rwx -- "$@"; find "$@" -xdev -mindepth 1 -delete; }';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export class WorkFolders {
+  readonly #options: Required<WorkFoldersOptions>;
+  /** Those of commands that run. */
+  readonly #inUse = new Set<string>();
+  /** Those that are to be emptied, by uuid. */
+  readonly #full = new Set<string>();
+  #isEmptying = false;
+
+  constructor(options: WorkFoldersOptions) {
+    this.#options = { sweepMs: SWEEP_MS, ...options };
+    void this.#sweep();
+    setInterval(() => void this.#sweep(), this.#options.sweepMs).unref();
+  }
+
+  /** Makes that of a command. @returns its path. @throws the error of mkdir(2). */
+  make(uuid: string): string {
+    const path = this.#pathOf(uuid);
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch {
+      // A script may have removed the folder above; the next one shall not suffer for it.
+      makeFolders(this.#options.root, 0o700);
+      mkdirSync(path, { mode: 0o700 });
+    }
+    this.#inUse.add(uuid);
+    return path;
+  }
+
+  /**
+   * Its command has ended.
+   * @param isOver whether nothing of it lives for sure; else its folder stays as long as something does.
+   */
+  release(uuid: string, isOver: boolean): void {
+    if (this.#inUse.delete(uuid) && isOver) this.#remove(uuid);
+  }
+
+  /** Removes it, at once where it is empty, as most are. */
+  #remove(uuid: string): void {
+    const path = this.#pathOf(uuid);
+    try {
+      // Not in one of libuv's threads: to hand it over costs more than to do it.
+      rmdirSync(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // A script may have put a file in its place.
+      if (code === 'ENOTDIR') unlink(path).catch(() => {});
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') return;
+      this.#full.add(uuid);
+      void this.#emptyAll();
+    }
+  }
+
+  /** By one process at a time, so that many that end at once cost the machine no more than few. */
+  async #emptyAll(): Promise<void> {
+    if (this.#isEmptying) return;
+    this.#isEmptying = true;
+    while (this.#full.size > 0) {
+      const uuids = [...this.#full].slice(0, BATCH);
+      const paths = uuids.map((uuid) => this.#pathOf(uuid));
+      // What fails is left to the next sweep.
+      await this.#empty(paths).catch(() => {});
+      await Promise.all(paths.map((path) => rmdir(path).catch(() => {})));
+      for (const uuid of uuids) this.#full.delete(uuid);
+    }
+    this.#isEmptying = false;
+  }
+
+  async #empty(paths: string[]): Promise<void> {
+    const { spawner, bash, env } = this.#options;
+    const child = await spawner.spawn(bash, ['-c', `{ ${EMPTY}; } 2>/dev/null`, bash, ...paths], { cwd: '/', env });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    child.side.close();
+    await child.exited;
+    child.reap();
+  }
+
+  /** Removes what was left: by commands that kept something in the background, and by owners that have crashed. */
+  async #sweep(): Promise<void> {
+    try {
+      const left = await this.#left();
+      if (left.length === 0) return;
+      const table = await lookAtProcesses();
+      for (const uuid of left) if (table.membersOf({ mark: markOf(uuid) }).length === 0) this.#remove(uuid);
+    } catch {
+      // Out of descriptors or memory, or a script has removed the folder above; the next look finds what is left.
+    }
+  }
+
+  async #left(): Promise<string[]> {
+    const names = (await readdir(this.#options.root)).filter((name) => UUID.test(name) && !this.#inUse.has(name));
+    const stats = await Promise.all(names.map((name) => stat(this.#pathOf(name)).catch(() => null)));
+    // A younger one may be that of a command that another owner is just starting.
+    const latest = Date.now() - this.#options.sweepMs;
+    return names.filter((_, i) => (stats[i]?.ctimeMs ?? latest) < latest);
+  }
+
+  #pathOf(uuid: string): string {
+    return join(this.#options.root, uuid);
+  }
+}
