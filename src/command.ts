@@ -110,6 +110,8 @@ export interface RunOptions {
   maxMemoryBytes?: number | undefined;
   /** Most processes and threads at once. */
   maxProcesses?: number | undefined;
+  /** Most files, pipes and the like that each of its processes has open at once. */
+  maxOpenFiles?: number | undefined;
 }
 
 /** What a client hands to its script. What it has not given is not there. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_TIMER_MS, type Retention } from './command.ts';
 import { StartupError } from './errors.ts';
+import type { ScriptsConfig } from './ports.ts';
 
 // Each schema's message says what the variable must be: "<NAME> must be <message>".
 const wholeNumber = (min: number, max: number) =>
@@ -80,6 +81,8 @@ const schema = z.object({
   SHELLVISOR_RETENTION_COUNT: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   SHELLVISOR_RETENTION_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
+  SHELLVISOR_MAX_PROCESSES: wholeNumber(1, 4_194_304).optional(),
+  SHELLVISOR_MAX_OPEN_FILES: wholeNumber(16, 2_147_483_584).default(1024),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
 
@@ -121,8 +124,7 @@ export interface Config {
   retention: Retention;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
-  /** Whether control groups are used where cgroup v2 is there and ours to write. */
-  cgroups: boolean;
+  scripts: ScriptsConfig;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -180,7 +182,12 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       bytes: v.SHELLVISOR_RETENTION_BYTES,
     },
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
-    cgroups: v.SHELLVISOR_CGROUPS === 'auto',
+    scripts: {
+      dataDir: resolve(v.DATA_DIR),
+      cgroups: v.SHELLVISOR_CGROUPS === 'auto',
+      maxProcesses: v.SHELLVISOR_MAX_PROCESSES,
+      maxOpenFiles: v.SHELLVISOR_MAX_OPEN_FILES,
+    },
     environment: env,
   };
 }

@@ -53,6 +53,18 @@ export interface ProcessSpec {
   secretEnv: SecretEnv;
 }
 
+/** What the server says to the owner of its scripts before the first of them. What is not given has no bound. */
+export interface ScriptsConfig {
+  /** Absolute path of the folder in which scripts find theirs. */
+  dataDir: string;
+  /** Whether control groups are used where they can be. */
+  cgroups: boolean;
+  /** Most processes of a command that does not say so itself. */
+  maxProcesses?: number | undefined;
+  /** The same for open files of each process. */
+  maxOpenFiles?: number | undefined;
+}
+
 /** A script that runs, owned by the runner that started it. */
 export interface RunningProcess {
   /** Resolves with bash's process id once it runs; with null when it could not be started. */

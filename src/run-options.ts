@@ -11,6 +11,10 @@ const wholeNumber = (name: string, min: number, max: number) => {
 const MEMORY_MIN_BYTES = 16 * 1024 * 1024;
 /** More process ids than this no Linux has (PID_MAX_LIMIT, see proc_sys_kernel(5)). */
 const PROCESSES_MAX = 4_194_304;
+/** Fewer than this bash itself does not come out with. */
+const OPEN_FILES_MIN = 16;
+/** More than this the kernel gives nobody (NR_OPEN, see proc_sys_fs(5)). */
+const OPEN_FILES_MAX = 2_147_483_584;
 
 /** The keys of a request, each with the sentence that a wrong value is answered with. */
 export const optionFields = {
@@ -34,6 +38,9 @@ export const optionFields = {
   max_processes: wholeNumber('max_processes', 1, PROCESSES_MAX).describe(
     'Most processes and threads it may have; where control groups can not limit that, all of the user of the server',
   ),
+  max_open_files: wholeNumber('max_open_files', OPEN_FILES_MIN, OPEN_FILES_MAX).describe(
+    'Most files, pipes and the like that each of its processes may have open; unless given, what the server says',
+  ),
 };
 
 /** Options as they are stored and shown: only those that the client gave. */
@@ -48,6 +55,7 @@ export function optionsFromJson(json: OptionsJson): RunOptions {
     nice: json.nice,
     maxMemoryBytes: json.max_memory_bytes,
     maxProcesses: json.max_processes,
+    maxOpenFiles: json.max_open_files,
   };
 }
 
@@ -59,5 +67,6 @@ export function optionsToJson(options: RunOptions): OptionsJson {
     nice: options.nice,
     max_memory_bytes: options.maxMemoryBytes,
     max_processes: options.maxProcesses,
+    max_open_files: options.maxOpenFiles,
   };
 }

@@ -148,9 +148,9 @@ async function start(
   const passes = armFailpoint(config.environment, config.dataDir);
   const keyring = new Keyring({ token: config.token, file: config.tokenFile });
   await assertFree(config);
-  if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...config, ...events, fd: linkFd });
+  if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...events, fd: linkFd, config: config.scripts });
   const { launcher } = parts;
-  const runner = launcher ?? (await createInProcessRunner(config));
+  const runner = launcher ?? (await createInProcessRunner({ ...config.scripts, environment: config.environment }));
   const database = await locateDatabase(config.databaseUrl, config.dataDir);
   parts.database = database;
 

@@ -64,19 +64,18 @@ async function handle(message: ToLauncher): Promise<void> {
   }
 }
 
-async function hello({ protocol, dataDir, cgroups }: Extract<ToLauncher, { type: 'hello' }>): Promise<void> {
+async function hello({ protocol, config }: Extract<ToLauncher, { type: 'hello' }>): Promise<void> {
   let problem: string | undefined;
   if (protocol !== PROTOCOL) {
     problem = `the launcher speaks version ${PROTOCOL} of their protocol, the server ${protocol}; restart both`;
   } else {
     try {
       setup ??= await createScriptSetup({
-        dataDir,
+        ...config,
         environment: process.env,
-        cgroups,
         isOwnChild: (pid) => pid === server.pid,
       });
-      passes ??= armFailpoint(process.env, dataDir);
+      passes ??= armFailpoint(process.env, config.dataDir);
     } catch (error) {
       problem = (error as Error).message;
     }

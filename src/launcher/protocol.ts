@@ -6,10 +6,10 @@
  */
 import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunInputs, Stop, Stream } from '../command.ts';
-import type { LivingScript, ProcessRunner, ProcessSpec } from '../ports.ts';
+import type { LivingScript, ProcessRunner, ProcessSpec, ScriptsConfig } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
@@ -32,8 +32,8 @@ export function specOf({ type: _, inputs, stdin, ...spec }: Launch): ProcessSpec
 }
 
 export type ToLauncher =
-  /** The first message. `dataDir` is where scripts find their folders; `cgroups`: whether control groups may be used. */
-  | { type: 'hello'; protocol: number; dataDir: string; cgroups: boolean }
+  /** The first message. */
+  | { type: 'hello'; protocol: number; config: ScriptsConfig }
   /** The server serves; from now on it is started again when it ends. */
   | { type: 'ready' }
   /** Runs a script, unless one with this uuid is there already. */

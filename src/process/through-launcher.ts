@@ -12,16 +12,15 @@ import {
   type ScriptState,
   type ToLauncher,
 } from '../launcher/protocol.ts';
-import type { LivingScript, OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { LivingScript, OutputSink, ProcessRunner, RunningProcess, ScriptsConfig } from '../ports.ts';
 import { folderProblem } from '../scripts/folder.ts';
 import { killLeftovers } from '../scripts/setup.ts';
 
 export interface LauncherOptions {
   /** The descriptor of our end of the socket pair. */
   fd: number;
-  dataDir: string;
-  /** Whether control groups are used where they can be. */
-  cgroups: boolean;
+  /** For the launcher: how scripts are set up. */
+  config: ScriptsConfig;
   /** The launcher wants another server to take over. */
   onHandOver: () => void;
   /** The launcher is gone; its scripts are being killed and end as `lost`. */
@@ -61,7 +60,7 @@ function growing({ stop, elapsedMs }: ScriptState): LivingScript {
 
 /** Connects. @throws StartupError when the launcher can't run scripts, or speaks another protocol. */
 export async function connectLauncher(options: LauncherOptions): Promise<LauncherRunner> {
-  const { dataDir, cgroups } = options;
+  const { config } = options;
   const socket = new Socket({ fd: options.fd });
   const remotes = new Map<string, Remote>();
   const greeted = Promise.withResolvers<Extract<FromLauncher, { type: 'hello' }>>();
@@ -106,11 +105,11 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
   async function endLost(): Promise<void> {
     // Its descriptors close a moment before it counts as dead, and with it the control groups of its scripts as abandoned.
     while (process.ppid === launcherPid) await delay(10);
-    await killLeftovers(dataDir, [...remotes.keys()]);
+    await killLeftovers(config.dataDir, [...remotes.keys()]);
     for (const remote of remotes.values()) remote.ended({ end: { kind: 'lost' }, durationMs: null });
   }
 
-  send({ type: 'hello', protocol: PROTOCOL, dataDir, cgroups });
+  send({ type: 'hello', protocol: PROTOCOL, config });
   const hello = await greeted.promise;
   if (hello.problem !== undefined) throw new StartupError(hello.problem);
 
@@ -149,7 +148,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
       remotes.delete(uuid);
       send({ type: 'forget', uuid });
     },
-    killLeftovers: (uuids) => killLeftovers(dataDir, uuids),
+    killLeftovers: (uuids) => killLeftovers(config.dataDir, uuids),
     ready: () => send({ type: 'ready' }),
     pause: () => void socket.pause(),
     close() {

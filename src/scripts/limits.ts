@@ -10,6 +10,11 @@ export interface LimitMeans {
   /** The controllers of cgroup v2 that the control group of a command can have. */
   controllers: readonly string[];
   isRoot: boolean;
+  /** What holds for a command that does not say so itself; undefined: no limit. */
+  maxProcesses: number | undefined;
+  maxOpenFiles: number | undefined;
+  /** What we have ourselves, and so the most that we can give. */
+  mostOpenFiles: number;
 }
 
 /** How bash is started so that it, and all that it starts, keeps its limits. */
@@ -45,7 +50,10 @@ export function limitedStart(options: RunOptions, means: LimitMeans): LimitedSta
   for (const [name, why] of Object.entries(unsupported)) {
     if (options[name as keyof RunOptions] !== undefined) throw new Error(why);
   }
-  const { nice, maxMemoryBytes, maxProcesses } = options;
+  const { nice, maxMemoryBytes, maxProcesses = means.maxProcesses, maxOpenFiles } = options;
+  if ((maxOpenFiles ?? 0) > means.mostOpenFiles) {
+    throw new Error(`max_open_files can be ${means.mostOpenFiles} at most: the server itself may have no more open`);
+  }
   const start: LimitedStart = { prefix: [...means.confiner], environment: {}, group: {} };
   if (nice !== undefined) start.prefix.push(means.nice as string, '-n', `${nice}`);
   if (maxMemoryBytes !== undefined) {
@@ -56,5 +64,8 @@ export function limitedStart(options: RunOptions, means: LimitMeans): LimitedSta
     if (means.controllers.includes('pids')) start.group['pids.max'] = `${maxProcesses}`;
     else start.environment.SHELLVISOR_PROCESSES = `${maxProcesses}`;
   }
+  // At most what there is: a default shall fit everywhere.
+  const openFiles = maxOpenFiles ?? (means.maxOpenFiles && Math.min(means.maxOpenFiles, means.mostOpenFiles));
+  if (openFiles !== undefined) start.environment.SHELLVISOR_OPEN_FILES = `${openFiles}`;
   return start;
 }

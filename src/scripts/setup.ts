@@ -4,25 +4,24 @@ import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import { makeFolders } from '../folders.ts';
+import { mostOpenFiles } from '../os/open-files.ts';
 import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
+import type { ScriptsConfig } from '../ports.ts';
 import { cleanEnvironment } from './environment.ts';
+import { type LimitMeans, unsupportedOptions } from './limits.ts';
 import { ProgressPipes } from './progress-pipes.ts';
 import { type ScriptSetup, scriptFile } from './script-process.ts';
 import { WorkFolders } from './work-folders.ts';
 
-export interface ScriptSetupOptions {
-  /** Folder for the script files and the working folders of scripts; created when missing. */
-  dataDir: string;
+export interface ScriptSetupOptions extends ScriptsConfig {
   /** The environment that scripts get an allowed part of. */
   environment: Record<string, string | undefined>;
-  /** Whether control groups are used where they can be. */
-  cgroups: boolean;
   /** Tells the children that somebody else in this process started and will reap. */
   isOwnChild: (pid: number) => boolean;
 }
 
-/** @throws StartupError when there is no bash or the folders can't be made. */
+/** @throws StartupError when there is no bash, the folders can't be made, or what is configured is not possible here. */
 export async function createScriptSetup(options: ScriptSetupOptions): Promise<ScriptSetup> {
   const env = cleanEnvironment(options.environment);
   // Others may pass through, PostgreSQL's user for one; each folder in it is closed by itself.
@@ -34,18 +33,26 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const trees = await ProcessTrees.create({ ...options, bash, adopt: spawner.kind === 'posix_spawn' });
   const isRoot = process.getuid?.() === 0;
   const confiner = spawner.deniesPrivileges ? [] : findConfiner(env.PATH as string);
+  const limits: LimitMeans = {
+    nice: findProgram('nice', env.PATH as string),
+    confiner: confiner ?? [],
+    controllers: trees.controllers,
+    isRoot,
+    maxProcesses: options.maxProcesses,
+    maxOpenFiles: options.maxOpenFiles,
+    mostOpenFiles: mostOpenFiles(),
+  };
+  const why = unsupportedOptions(limits).maxProcesses;
+  if (options.maxProcesses !== undefined && why !== undefined) {
+    throw new StartupError(`SHELLVISOR_MAX_PROCESSES can't be kept: ${why}`);
+  }
   return {
     spawner,
     trees,
     warnings: warningsFor(isRoot, confiner !== undefined),
     progress: new ProgressPipes(),
     prologue: writePrologue(options.dataDir),
-    limits: {
-      nice: findProgram('nice', env.PATH as string),
-      confiner: confiner ?? [],
-      controllers: trees.controllers,
-      isRoot,
-    },
+    limits,
     bash,
     env,
     scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),

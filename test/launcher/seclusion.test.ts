@@ -19,7 +19,8 @@ for (const entry of ['launcher/main.ts', 'server.ts'] as const) {
   t.test(`of what a server has, started as ${entry}, its scripts get nothing`, async (t) => {
     const DATA_DIR = temporaryFolder(t);
     if (isRoot) chownSync(DATA_DIR, DAEMON.uid, DAEMON.gid);
-    const server = await startServer(t, { DATA_DIR }, entry, isRoot ? asDaemon : asDaemon.slice(7));
+    const env = { DATA_DIR, SHELLVISOR_MAX_OPEN_FILES: '1000', SHELLVISOR_MAX_PROCESSES: '900' };
+    const server = await startServer(t, env, entry, isRoot ? asDaemon : asDaemon.slice(7));
     const pid = server.child.pid as number;
     const ours = entry === 'server.ts' ? [pid] : [pid, await serverPid(server)];
 
@@ -30,6 +31,13 @@ for (const entry of ['launcher/main.ts', 'server.ts'] as const) {
 
     t.test('no way to more privileges', async (t) => {
       t.equal((await run(server, 'grep NoNewPrivs /proc/self/status')).output, 'NoNewPrivs:\t1\n');
+    });
+
+    t.test('no more open files than the server says, and no more processes', async (t) => {
+      // Where its control group can limit them, or else bash.
+      const processes =
+        '{ ulimit -u; cat "/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/pids.max"; } 2>&1 | grep -x 900';
+      t.equal((await run(server, `ulimit -Sn; ulimit -Hn; ${processes}`)).output, '1000\n1000\n900\n');
     });
 
     t.test('no look into memory, environment and descriptors of its owners', async (t) => {

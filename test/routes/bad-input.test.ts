@@ -98,6 +98,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     nice: 'must be a whole number from 0 to 19',
     max_memory_bytes: 'must be a whole number from 16777216 to 9007199254740991',
     max_processes: 'must be a whole number from 1 to 4194304',
+    max_open_files: 'must be a whole number from 16 to 2147483584',
   };
   const wrong = {
     timeout_ms: [0, -1, 1.5, 2 ** 31, '1000', null, true],
@@ -106,6 +107,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     nice: [-1, 20, 0.5, '5', null],
     max_memory_bytes: [0, 1024, 2 ** 53, 1e300, '1G', null],
     max_processes: [0, -1, 2.5, 4_194_305, '10', {}],
+    max_open_files: [15, -1, 16.5, 2_147_483_585, '16', [16]],
   };
   for (const [name, values] of Object.entries(wrong)) {
     const error = `${name} ${sentences[name as keyof typeof wrong]}`;

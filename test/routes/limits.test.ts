@@ -55,3 +55,26 @@ t.test(
     }
   },
 );
+
+t.test('each process of a command has no more files open than its client allows', async (t) => {
+  const { request, reaches } = await startApp(t);
+  const script =
+    'ulimit -Sn; ulimit -Hn; ulimit -n 200 || echo fixed; exec {a}</dev/null; (setsid bash -c "ulimit -n")';
+  for (const max_open_files of [16, 100]) {
+    const { body } = await request('POST', '/api/v1/commands', { script, max_open_files });
+    const { output, options } = await reaches(body.uuid, 'EXECUTED');
+    const lines = output.split('\n').filter((line: string) => !line.includes('Operation not permitted'));
+    // Root may raise its limits again.
+    const after = lines.includes('fixed') ? max_open_files : 200;
+    t.equal(lines.filter((line: string) => line !== 'fixed').join(), `${max_open_files},${max_open_files},${after},`);
+    t.same(options, { max_open_files });
+  }
+  const opening = 'for i in {1..50}; do exec {fd}</dev/null || exit 5; done';
+  const { body } = await request('POST', '/api/v1/commands', { script: opening, max_open_files: 32 });
+  t.match(await reaches(body.uuid, 'FAILED'), { output: /Too many open files/ });
+  const { body: most } = await request('POST', '/api/v1/commands', { script: 'true', max_open_files: 2_147_483_584 });
+  t.match(await reaches(most.uuid, 'FAILED'), {
+    reason: 'spawn_error',
+    error: /^starting bash: max_open_files can be \d+ at most: the server itself may have no more open$/,
+  });
+});

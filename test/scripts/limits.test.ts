@@ -1,7 +1,15 @@
 import t from 'tap';
 import { type LimitMeans, limitedStart, unsupportedOptions } from '../../src/scripts/limits.ts';
 
-const root: LimitMeans = { nice: '/usr/bin/nice', confiner: [], controllers: [], isRoot: true };
+const root: LimitMeans = {
+  nice: '/usr/bin/nice',
+  confiner: [],
+  controllers: [],
+  isRoot: true,
+  maxProcesses: undefined,
+  maxOpenFiles: undefined,
+  mostOpenFiles: 4096,
+};
 
 t.test('what a machine can not limit is told with the reason', async (t) => {
   t.same(unsupportedOptions({ ...root, isRoot: false }), {});
@@ -36,4 +44,17 @@ t.test('where the way to more privileges is taken by a program, it comes before 
   const confiner = ['/usr/bin/setpriv', '--no-new-privs'];
   t.same(limitedStart({}, { ...root, confiner }).prefix, confiner);
   t.same(limitedStart({ nice: 3 }, { ...root, confiner }).prefix, [...confiner, '/usr/bin/nice', '-n', '3']);
+});
+
+t.test('what a client does not say follows the server, and open files what the server has itself', async (t) => {
+  const means = { ...root, isRoot: false, maxProcesses: 9, maxOpenFiles: 1024, mostOpenFiles: 4096 };
+  const environmentOf = (...args: Parameters<typeof limitedStart>) => limitedStart(...args).environment;
+  t.same(environmentOf({}, means), { SHELLVISOR_PROCESSES: '9', SHELLVISOR_OPEN_FILES: '1024' });
+  t.same(environmentOf({ maxProcesses: 20, maxOpenFiles: 4096 }, means), {
+    SHELLVISOR_PROCESSES: '20',
+    SHELLVISOR_OPEN_FILES: '4096',
+  });
+  t.same(environmentOf({}, { ...means, maxOpenFiles: 5000 }).SHELLVISOR_OPEN_FILES, '4096');
+  t.throws(() => limitedStart({ maxOpenFiles: 4097 }, means), /^max_open_files can be 4096 at most/);
+  t.same(limitedStart({}, { ...means, maxProcesses: 9, controllers: ['pids'] }).group, { 'pids.max': '9' });
 });

@@ -117,6 +117,19 @@ t.test('what prevents a start is told in one line, without a stack', async (t) =
     );
   });
 
+  t.test('a limit that this machine can not keep', async (t) => {
+    const env = { SHELLVISOR_MAX_PROCESSES: '100', SHELLVISOR_CGROUPS: 'off', DATABASE_URL: await createDatabase(t) };
+    if (process.getuid?.() !== 0) {
+      t.match((await startServer(t, env)).stdout(), /is ready/, 'of an ordinary user it can');
+      return;
+    }
+    const line = await refusal(t, env);
+    t.match(
+      line,
+      /^shellvisor: SHELLVISOR_MAX_PROCESSES can't be kept: max_processes is not possible here: .* as root/,
+    );
+  });
+
   t.test('a database that does not let us in', async (t) => {
     const url = (await createDatabase(t)).replace('shellvisor@', 'stranger:secret@');
     const line = await refusal(t, { DATABASE_URL: url });
