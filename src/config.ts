@@ -81,6 +81,10 @@ const schema = z.object({
   SHELLVISOR_RETENTION_COUNT: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   SHELLVISOR_RETENTION_BYTES: wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
   SHELLVISOR_SHUTDOWN_MS: wholeNumber(100, MAX_TIMER_MS).default(10_000),
+  SHELLVISOR_RUN_AS: z
+    .string()
+    .regex(/^[^:\s]+(:[^:\s]+)?$/, 'a user, or a user and a group such as deploy:www-data, by names or numbers')
+    .optional(),
   SHELLVISOR_MAX_PROCESSES: wholeNumber(1, 4_194_304).optional(),
   SHELLVISOR_MAX_OPEN_FILES: wholeNumber(16, 2_147_483_584).default(1024),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
@@ -124,6 +128,8 @@ export interface Config {
   retention: Retention;
   /** How long a graceful shutdown may take. */
   shutdownMs: number;
+  /** The user that scripts run as, perhaps with its group; undefined: that of the server. */
+  runAs: string | undefined;
   scripts: ScriptsConfig;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
@@ -182,6 +188,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       bytes: v.SHELLVISOR_RETENTION_BYTES,
     },
     shutdownMs: v.SHELLVISOR_SHUTDOWN_MS,
+    runAs: v.SHELLVISOR_RUN_AS,
     scripts: {
       dataDir: resolve(v.DATA_DIR),
       cgroups: v.SHELLVISOR_CGROUPS === 'auto',

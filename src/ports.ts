@@ -53,12 +53,23 @@ export interface ProcessSpec {
   secretEnv: SecretEnv;
 }
 
+/** The user that scripts run as. */
+export interface ScriptAccount {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+  shell: string;
+}
+
 /** What the server says to the owner of its scripts before the first of them. What is not given has no bound. */
 export interface ScriptsConfig {
   /** Absolute path of the folder in which scripts find theirs. */
   dataDir: string;
   /** Whether control groups are used where they can be. */
   cgroups: boolean;
+  /** Undefined: the user of the server. */
+  account?: ScriptAccount | undefined;
   /** Most processes of a command that does not say so itself. */
   maxProcesses?: number | undefined;
   /** The same for open files of each process. */

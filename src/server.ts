@@ -24,6 +24,7 @@ import { type Database, locateDatabase, openStorage, type Storage } from './pers
 import type { ProcessRunner, Readiness } from './ports.ts';
 import { createInProcessRunner } from './process/in-process.ts';
 import { connectLauncher, type LauncherOptions, type LauncherRunner } from './process/through-launcher.ts';
+import { findAccount } from './scripts/account.ts';
 import { onShutdownSignals, SHUTDOWN_SIGNALS } from './signals.ts';
 
 /** How a server ends: with all that runs, or leaving the scripts to the next server of its launcher. */
@@ -148,10 +149,12 @@ async function start(
   const passes = armFailpoint(config.environment, config.dataDir);
   const keyring = new Keyring({ token: config.token, file: config.tokenFile });
   await assertFree(config);
-  if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...events, fd: linkFd, config: config.scripts });
+  const account = config.runAs === undefined ? undefined : findAccount(config.runAs);
+  const scripts = { ...config.scripts, account };
+  if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...events, fd: linkFd, config: scripts });
   const { launcher } = parts;
-  const runner = launcher ?? (await createInProcessRunner({ ...config.scripts, environment: config.environment }));
-  const database = await locateDatabase(config.databaseUrl, config.dataDir);
+  const runner = launcher ?? (await createInProcessRunner({ ...scripts, environment: config.environment }));
+  const database = await locateDatabase(config.databaseUrl, config.dataDir, account?.uid);
   parts.database = database;
 
   const gate = new Gate();

@@ -24,6 +24,7 @@ t.test('without any variable the defaults hold', async (t) => {
     outputLimitBytes: 10_485_760,
     retention: { age: undefined, count: undefined, bytes: undefined },
     shutdownMs: 10_000,
+    runAs: undefined,
     scripts: { dataDir: resolve('.data'), cgroups: true, maxProcesses: undefined, maxOpenFiles: 1024 },
     environment: {},
   });
@@ -53,6 +54,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_RETENTION_BYTES: '9007199254740991',
     SHELLVISOR_SHUTDOWN_MS: '',
     SHELLVISOR_MAX_PROCESSES: '500',
+    SHELLVISOR_RUN_AS: 'deploy:33',
   };
   t.match(loadConfig(env), {
     host: '::1',
@@ -74,6 +76,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     outputLimitBytes: 1024,
     retention: { age: 2_592_000, count: 1, bytes: 2 ** 53 - 1 },
     shutdownMs: 10_000,
+    runAs: 'deploy:33',
     scripts: { dataDir: '/somewhere', cgroups: true, maxProcesses: 500, maxOpenFiles: 1024 },
   });
 });
@@ -100,6 +103,7 @@ t.test('a value of no use is refused with the name of its variable', async (t) =
       /^SHELLVISOR_RATE_PER_MINUTE must be off or a whole number from 1 to 1000000000/,
     ],
     ['SHELLVISOR_DOCS', 'yes', /^SHELLVISOR_DOCS must be one of public, token, off/],
+    ['SHELLVISOR_RUN_AS', 'a:b:c', /^SHELLVISOR_RUN_AS must be a user, or a user and a group such as/],
     ['SHELLVISOR_MAX_OPEN_FILES', '15', /^SHELLVISOR_MAX_OPEN_FILES must be a whole number from 16 to/],
     ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud"$/],
   ] as const) {

@@ -84,7 +84,7 @@ async function hello({ protocol, config }: Extract<ToLauncher, { type: 'hello' }
     type: 'hello',
     protocol: PROTOCOL,
     owner,
-    spawner: setup?.spawner.kind ?? 'none',
+    spawner: setup?.description ?? 'none',
     layers: setup?.trees.layers ?? [],
     warnings: setup?.warnings ?? [],
     unsupported: setup === undefined ? {} : unsupportedOptions(setup.limits),

@@ -16,7 +16,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readProcFile } from './mark.ts';
 import { growingPauses } from './pauses.ts';
@@ -181,6 +181,12 @@ export class Cgroup {
       // Out of descriptors or memory: not having seen anything says nothing.
       return false;
     }
+  }
+
+  /** Puts a process into it that has just been started. */
+  admit(pid: number): Promise<void> {
+    // Not in our own thread, as when it is made.
+    return writeFile(join(this.path, 'cgroup.procs'), `${pid}`);
   }
 
   /** Writes to its files, such as `pids.max`. */

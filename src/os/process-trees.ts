@@ -32,8 +32,8 @@ export interface ProcessTreesOptions {
   bash: string;
   /** Whether control groups are used where they can be. */
   cgroups: boolean;
-  /** Whether orphans are adopted; not where libuv waits for bash, which it would miss if we reaped it. */
-  adopt: boolean;
+  /** Whether bash enters its control group by itself; else it is put there, before it begins. */
+  entersItself: boolean;
   /** Tells the children that somebody else in this process started and will reap. */
   isOwnChild: (pid: number) => boolean;
 }
@@ -45,8 +45,10 @@ export class ProcessTrees {
   readonly controllers: readonly string[];
   readonly #orphans: Orphans | null;
   readonly #cgroups: Cgroups | null;
+  readonly #entersItself: boolean;
 
-  private constructor(orphans: Orphans | null, cgroups: Cgroups | null) {
+  private constructor(orphans: Orphans | null, cgroups: Cgroups | null, entersItself: boolean) {
+    this.#entersItself = entersItself;
     this.#orphans = orphans;
     this.#cgroups = cgroups;
     this.controllers = cgroups?.controllers ?? [];
@@ -62,7 +64,7 @@ export class ProcessTrees {
     const found = options.cgroups ? Cgroups.find() : null;
     const cgroups = (await found?.prepare(options.bash)) ? found : null;
     await cgroups?.killAbandoned();
-    return new ProcessTrees(options.adopt ? await adoptOrphans(options.isOwnChild) : null, cgroups);
+    return new ProcessTrees(await adoptOrphans(options.isOwnChild), cgroups, options.entersItself);
   }
 
   /**
@@ -74,7 +76,7 @@ export class ProcessTrees {
   async open(uuid: string, mayStay: boolean, limits: Record<string, string> = {}): Promise<ProcessTree> {
     const apart = mayStay || Object.keys(limits).length > 0;
     const cgroup = (await this.#cgroups?.open(uuid, apart)) ?? null;
-    const tree = new ProcessTree(uuid, this.#orphans, this.#cgroups, cgroup);
+    const tree = new ProcessTree(uuid, this.#orphans, this.#cgroups, cgroup, this.#entersItself);
     try {
       cgroup?.limit(limits);
       return tree;
@@ -89,21 +91,30 @@ export class ProcessTrees {
 export class ProcessTree {
   /** What bash must have in its environment, so that it enters the tree before anything else: see `prologue.bash`. */
   readonly environment: Record<string, string>;
+  /** What has to be done with bash before it begins; undefined: nothing. */
+  readonly admit: ((pid: number) => Promise<void>) | undefined;
   readonly #id: TreeId;
   readonly #orphans: Orphans | null;
   readonly #cgroups: Cgroups | null;
   /** Null once it is closed: another command's may be where it was. */
   #cgroup: Cgroup | null;
 
-  constructor(uuid: string, orphans: Orphans | null, cgroups: Cgroups | null, cgroup: Cgroup | null) {
+  constructor(
+    uuid: string,
+    orphans: Orphans | null,
+    cgroups: Cgroups | null,
+    cgroup: Cgroup | null,
+    entersItself: boolean,
+  ) {
     this.#id = { mark: markOf(uuid) };
     this.#orphans = orphans;
     this.#cgroups = cgroups;
     this.#cgroup = cgroup;
     this.environment = {
       SHELLVISOR_MARK: this.#id.mark,
-      ...(this.#cgroup !== null && { SHELLVISOR_CGROUP: this.#cgroup.path }),
+      ...(cgroup !== null && entersItself && { SHELLVISOR_CGROUP: cgroup.path }),
     };
+    this.admit = cgroup === null || entersItself ? undefined : (pid) => cgroup.admit(pid);
   }
 
   /** Names the bash that leads it, for as long as we have not reaped it. */

@@ -27,7 +27,7 @@ export async function seclude(): Promise<boolean> {
  * Closes what whoever started us left open by mistake: we know of none of it, and a child would inherit it. All that is ours
  * is close-on-exec.
  */
-function closeInherited(): void {
+export function closeInherited(): void {
   for (const name of readdirSync('/proc/self/fd')) {
     const fd = Number(name);
     const [, flags] = /^flags:\t(\d+)$/m.exec(readProcFile(`/proc/self/fdinfo/${fd}`) ?? '') ?? [];

@@ -4,16 +4,18 @@
  * Two ways, chosen once at start:
  * - `posix_spawn` through koffi: real pipes, cost independent of our heap, and the child stays unreaped until we say
  *   so, which keeps its process id from being reused while we still signal its group.
- * - `child_process`, where koffi has no binary for the machine: libuv hands out socket pairs, not pipes, so a script's
- *   `> /dev/stdout` fails there, and libuv reaps at once.
+ * - `child_process`, see `child-process.ts`: where koffi has no binary for the machine, and as another user.
  */
-import { spawn as spawnChild } from 'node:child_process';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { hasRenounced, renouncePrivileges } from './privileges.ts';
-import { SIDE_FD, type SidePipe, sidePipeOf, sidePipesBy } from './side-pipe.ts';
+import type { Account } from './account.ts';
+import { spawnerAs, spawnerByChildProcess } from './child-process.ts';
+import { pipesBy } from './pipes.ts';
+import { renouncePrivileges } from './privileges.ts';
+import { closeInherited } from './seclusion.ts';
+import { SIDE_FD, type SidePipe, sidePipesBy } from './side-pipe.ts';
+import { systemError } from './system-error.ts';
 import { type WaitStatus, waitFor } from './wait.ts';
 
 /** A child process that leads its own session and process group, both numbered by its `pid`. */
@@ -37,6 +39,11 @@ export interface SpawnOptions {
   env: Record<string, string>;
   /** An open descriptor that it reads its stdin from; undefined: `/dev/null`. */
   stdin?: number | undefined;
+  /**
+   * What has to be done before it may go on, which it waits for by itself: by reading a line from GATE_FD, or the end where this
+   * fails. Only as another user.
+   */
+  admit?: ((pid: number) => Promise<void>) | undefined;
 }
 
 export interface Spawner {
@@ -47,33 +54,28 @@ export interface Spawner {
   spawn(file: string, args: readonly string[], options: SpawnOptions): Promise<Child>;
 }
 
-/** Chooses the better spawner that works here. */
-export async function createSpawner(): Promise<Spawner> {
+/** Chooses the better spawner that works here. @param as who the children are; undefined: the user that we are. */
+export async function createSpawner(as?: Account): Promise<Spawner> {
+  if (as !== undefined) return spawnerAs(as);
   try {
     return await posixSpawner();
   } catch {
+    // posix_spawn does that by itself, for each child.
+    closeInherited();
     return spawnerByChildProcess;
   }
 }
 
-const errorNames = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-
-// Constants of Linux, the same on x86_64 and arm64: <spawn.h>, <fcntl.h>.
+// Constants of Linux, the same on x86_64 and arm64: <spawn.h>.
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 const POSIX_SPAWN_SETSID = 0x80;
-const O_CLOEXEC = 0o2000000;
 
 /** Most spawns at once: libuv has four threads for them, and koffi refuses more calls than 256. */
 const MOST_AT_ONCE = 16;
 
 /** How often to look for ended children besides at each SIGCHLD, in ms. */
 const LOOK_MS = 1000;
-
-/** A failed system call. */
-function systemError(call: string, errno: number): Error {
-  return new Error(`${call} failed with ${errorNames.get(errno) ?? `errno ${errno}`}`);
-}
 
 async function posixSpawner(): Promise<Spawner> {
   const { default: koffi } = await import('koffi');
@@ -94,7 +96,7 @@ async function posixSpawner(): Promise<Spawner> {
   );
   // On a worker thread: posix_spawn suspends its caller until the child has exec'ed, 1.5 ms each time.
   const spawnAside = promisify(posixSpawn.async) as (...args: unknown[]) => Promise<number>;
-  const pipe2 = libc.func('int pipe2(_Out_ int *fds, int flags)');
+  const pipe = pipesBy(koffi, libc);
   const close = libc.func('int close(int fd)');
   const { endOf, reap } = waitFor(libc);
   await renouncePrivileges(libc);
@@ -149,12 +151,6 @@ async function posixSpawner(): Promise<Spawner> {
   process.on('SIGCHLD', lookSoon);
 
   const slots = new Slots(MOST_AT_ONCE);
-
-  function pipe(): [read: number, write: number] {
-    const fds = new Int32Array(2);
-    if (pipe2(fds, O_CLOEXEC) !== 0) throw systemError('pipe', koffi.errno());
-    return [fds[0] as number, fds[1] as number];
-  }
 
   return {
     kind: 'posix_spawn',
@@ -234,34 +230,3 @@ function optional<T>(load: () => T): T | undefined {
     return undefined;
   }
 }
-
-/** The spawner that works everywhere; see above for what it can't do. */
-export const spawnerByChildProcess: Spawner = {
-  kind: 'child_process',
-  get deniesPrivileges() {
-    return hasRenounced();
-  },
-  async spawn(file, args, { stdin, ...options }) {
-    // The last one is at SIDE_FD.
-    const stdio = [stdin ?? 'ignore', 'pipe', 'pipe', 'pipe'] as const;
-    const child = spawnChild(file, args, { ...options, detached: true, stdio: [...stdio] });
-    const exited = new Promise<WaitStatus>((resolve) =>
-      child.once('exit', (exitCode, signal) =>
-        resolve(signal === null ? { exitCode: exitCode as number, signal } : { exitCode: null, signal }),
-      ),
-    );
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
-    return {
-      pid: child.pid as number,
-      stdout: child.stdout as Readable,
-      stderr: child.stderr as Readable,
-      side: sidePipeOf(child.stdio[SIDE_FD] as Readable),
-      exited,
-      isHeld: false,
-      reap: () => {},
-    };
-  },
-};

@@ -47,6 +47,8 @@ export interface EmbeddedOptions {
   dataDir: string;
   /** More settings, as `name=value`. */
   settings?: string[];
+  /** The id of a user whom it must not run as, since it lets its own in. */
+  notAs?: number | undefined;
 }
 
 /** The superuser of the cluster. */
@@ -57,10 +59,15 @@ const SOCKET_PATH_MAX = 107;
 const START_SECONDS = 60;
 
 /** Starts the embedded PostgreSQL, or finds it running. @throws StartupError */
-export async function startEmbedded({ dataDir, settings = [] }: EmbeddedOptions): Promise<EmbeddedPostgres> {
+export async function startEmbedded({ dataDir, settings = [], notAs }: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const binaries = await findBinaries();
   makeFolder(dirname(dataDir));
   const account = await chooseAccount(dataDir, binaries.postgres);
+  if (notAs !== undefined && account?.uid === notAs) {
+    throw new StartupError(
+      'the embedded PostgreSQL runs as the user of SHELLVISOR_RUN_AS, who so could read all of it; name another one there',
+    );
+  }
   const pgCtl = (...args: string[]) =>
     runAs(account, binaries.pg_ctl, ['-D', dataDir, '-w', '-t', `${START_SECONDS}`, ...args]);
   const fail = (what: string, error: Error & { stderr?: string }): never => {

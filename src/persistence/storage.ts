@@ -35,10 +35,17 @@ export interface Database {
   isOurs?: boolean;
 }
 
-/** Starts the embedded PostgreSQL, unless a database is given. @throws StartupError */
-export async function locateDatabase(databaseUrl: string | undefined, dataDir: string): Promise<Database> {
+/**
+ * Starts the embedded PostgreSQL, unless a database is given. @throws StartupError
+ * @param notAs the user that it must not run as: whom it takes for its own.
+ */
+export async function locateDatabase(
+  databaseUrl: string | undefined,
+  dataDir: string,
+  notAs?: number,
+): Promise<Database> {
   if (databaseUrl === undefined) {
-    const embedded = await startEmbedded({ dataDir: join(dataDir, 'postgres') });
+    const embedded = await startEmbedded({ dataDir: join(dataDir, 'postgres'), notAs });
     return { url: embedded.url, where: 'embedded PostgreSQL in the same folder', embedded };
   }
   try {

@@ -11,12 +11,12 @@ export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'i
   // The server has children of other kinds, such as those that start PostgreSQL.
   const setup = await createScriptSetup({ ...options, isOwnChild: (pid) => readMark(pid) === undefined });
   return {
-    description: `${setup.spawner.kind} in the server's own process`,
+    description: `${setup.description} in the server's own process`,
     layers: setup.trees.layers,
     warnings: setup.warnings,
     unsupported: unsupportedOptions(setup.limits),
     living: new Map(),
-    refuseFolder: folderProblem,
+    refuseFolder: (path) => folderProblem(path, options.account),
     start: (spec, output) => new ScriptProcess(setup, spec, output),
     attach(uuid) {
       throw new Error(`${uuid} can't be attached to: no script outlives this runner`);

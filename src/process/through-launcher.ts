@@ -141,7 +141,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     owner: hello.owner,
     living: new Map(hello.scripts.map((script) => [script.uuid, growing(script)])),
     // It runs on the same machine as the same user.
-    refuseFolder: folderProblem,
+    refuseFolder: (path) => folderProblem(path, config.account),
     start: (spec, sink) => follow(spec.uuid, sink, launchOf(spec)),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
     forget(uuid) {

@@ -5,6 +5,7 @@
 import { homedir } from 'node:os';
 import { UUID_VARIABLE } from '../os/mark.ts';
 import { SIDE_FD } from '../os/side-pipe.ts';
+import type { ScriptAccount } from '../ports.ts';
 
 /** The variable that says to which descriptor a script writes how far it is. */
 const PROGRESS_VARIABLE = 'SHELLVISOR_PROGRESS_FD';
@@ -12,13 +13,18 @@ const PROGRESS_VARIABLE = 'SHELLVISOR_PROGRESS_FD';
 const ALLOWED = /^(HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR)$/;
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Makes the environment that all scripts share from the server's own. */
-export function cleanEnvironment(env: Record<string, string | undefined>): Record<string, string> {
+/** Makes the environment that all scripts share from the server's own. @param account who they run as, where not as we. */
+export function cleanEnvironment(
+  env: Record<string, string | undefined>,
+  account?: ScriptAccount,
+): Record<string, string> {
   const clean: Record<string, string> = { HOME: homedir(), PATH: ownPath(env.PATH) };
   for (const [name, value] of Object.entries(env)) {
     if (ALLOWED.test(name) && value !== undefined) clean[name] = value;
   }
-  return clean;
+  if (account === undefined) return clean;
+  const { name, home, shell } = account;
+  return { ...clean, HOME: home, USER: name, LOGNAME: name, SHELL: shell };
 }
 
 /**

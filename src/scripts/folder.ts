@@ -1,6 +1,8 @@
 /** Whether a script can start in a folder. */
+import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import type { ScriptAccount } from '../ports.ts';
 
 const REASONS: Record<string, string> = {
   ENOENT: 'does not exist',
@@ -10,15 +12,25 @@ const REASONS: Record<string, string> = {
   ENAMETOOLONG: 'has a name that is too long',
 };
 
-/** @returns why a script can't start in this folder, as a sentence for the client; null when it can. */
-export async function folderProblem(path: string): Promise<string | null> {
+/**
+ * @param account the user that scripts run as, if not ours.
+ * @returns why a script can't start in this folder, as a sentence for the client; null when it can.
+ */
+export async function folderProblem(path: string, account?: ScriptAccount): Promise<string | null> {
   try {
     const isFolder = (await stat(path)).isDirectory();
     if (!isFolder) return `cwd is no folder: ${path}`;
     await access(path, constants.X_OK);
-    return null;
+    if (account === undefined || (await mayEnter(path, account))) return null;
+    return `cwd may not be entered by the user that scripts run as: ${path}`;
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     return `cwd ${REASONS[code] ?? `can't be used (${code})`}: ${path}`;
   }
+}
+
+/** Asks the kernel as that user, who may have to pass through other folders. */
+function mayEnter(path: string, { uid, gid }: ScriptAccount): Promise<boolean> {
+  const options = { uid, gid, cwd: '/', env: { PATH: '/usr/bin:/bin' } };
+  return new Promise((resolve) => execFile('test', ['-x', path], options, (error) => resolve(error === null)));
 }

@@ -12,15 +12,17 @@
  * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { type FileHandle, unlink, writeFile } from 'node:fs/promises';
+import { chown, type FileHandle, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessEnd, Progress, Stream } from '../command.ts';
+import { GATE_FD } from '../os/child-process.ts';
 import type { ProcessTree, ProcessTrees } from '../os/process-trees.ts';
 import type { Child, Spawner } from '../os/spawn.ts';
 import type { WaitStatus } from '../os/wait.ts';
-import type { OutputSink, ProcessSpec, RunningProcess } from '../ports.ts';
+import type { OutputSink, ProcessSpec, RunningProcess, ScriptAccount } from '../ports.ts';
+import { folderModeFor } from './account.ts';
 import { commandEnvironment } from './environment.ts';
 import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
@@ -34,8 +36,15 @@ export function scriptFile(scriptsDir: string, uuid: string): string {
   return join(scriptsDir, `${uuid}.sh`);
 }
 
+/** Everybody may read it: there is nothing in it, and bash of another user has to. */
+export const PROLOGUE_MODE = 0o644;
+
 /** What all scripts of a runner share. */
 export interface ScriptSetup {
+  /** How scripts are started, in a few words. */
+  description: string;
+  /** The user that they run as; undefined: ours. */
+  account: ScriptAccount | undefined;
   spawner: Spawner;
   trees: ProcessTrees;
   limits: LimitMeans;
@@ -102,7 +111,7 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
-    const { spawner, trees, limits, prologue, bash, work, env } = this.#setup;
+    const { account, spawner, trees, limits, prologue, bash, work, env } = this.#setup;
     const { uuid, options, inputs, secretEnv } = this.#spec;
     let child: Child | undefined;
     let stdin: FileHandle | undefined;
@@ -111,16 +120,29 @@ export class ScriptProcess implements RunningProcess {
       await this.#writeFile();
       const problem = inputs.cwd === undefined ? null : await folderProblem(inputs.cwd);
       if (problem !== null) throw new Error(problem);
-      if (inputs.stdin !== undefined) stdin = await openStdin(`${this.#file}.stdin`, inputs.stdin);
+      if (inputs.stdin !== undefined) stdin = await openStdin(`${this.#file}.stdin`, inputs.stdin, account);
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };
       const { prefix, environment, group } = limitedStart(options, limits);
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
       const cwd = inputs.cwd ?? work.make(uuid);
       const given = { ...env, ...inputs.env, ...secretEnv };
-      const commandEnv = commandEnvironment(given, uuid, prologue.file, { ...this.#tree.environment, ...environment });
+      const { admit } = this.#tree;
+      const forPrologue = {
+        ...this.#tree.environment,
+        ...environment,
+        ...(admit !== undefined && { SHELLVISOR_GATE_FD: `${GATE_FD}` }),
+        // Whether it may enter a folder the kernel has to say to that user, not to us.
+        ...(account !== undefined && { SHELLVISOR_CWD: cwd }),
+      };
+      const commandEnv = commandEnvironment(given, uuid, prologue.file, forPrologue);
       const [program = bash, ...args] = [...prefix, bash, this.#file, ...(inputs.args ?? [])];
       startedAt = performance.now();
-      child = await spawner.spawn(program, args, { cwd, env: commandEnv, stdin: stdin?.fd });
+      child = await spawner.spawn(program, args, {
+        cwd: account === undefined ? cwd : '/',
+        env: commandEnv,
+        stdin: stdin?.fd,
+        admit,
+      });
     } catch (error) {
       this.#tree?.close();
       work.release(uuid, true);
@@ -134,13 +156,16 @@ export class ScriptProcess implements RunningProcess {
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */
   async #writeFile(): Promise<void> {
-    const { scriptsDir, prologue } = this.#setup;
+    const { account, scriptsDir, prologue } = this.#setup;
     // A script may have removed the folder; the next one shall not suffer for it.
-    mkdirSync(scriptsDir, { recursive: true, mode: 0o700 });
+    mkdirSync(scriptsDir, { recursive: true, mode: folderModeFor(account) });
     // Without it bash would run the script outside of its process tree and without its limits, and not say a word. So it
     // is a file of our own, which no upgrade replaces under a launcher that lives.
-    if (!existsSync(prologue.file)) writeFileSync(prologue.file, prologue.text, { mode: 0o600 });
+    if (!existsSync(prologue.file)) {
+      writeFileSync(prologue.file, prologue.text, { mode: PROLOGUE_MODE });
+    }
     await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
+    if (account !== undefined) await chown(this.#file, account.uid, account.gid);
   }
 
   async #follow(child: Child, tree: ProcessTree, startedAt: number): RunningProcess['ended'] {

@@ -1,17 +1,20 @@
 /** What all scripts of one owner share: found and made once, before the first of them runs. */
-import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { accessSync, chmodSync, constants, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import { makeFolders } from '../folders.ts';
+import { isWaitedFor } from '../os/child-process.ts';
 import { mostOpenFiles } from '../os/open-files.ts';
 import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
-import type { ScriptsConfig } from '../ports.ts';
+import type { ScriptAccount, ScriptsConfig } from '../ports.ts';
+import { folderModeFor } from './account.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type LimitMeans, unsupportedOptions } from './limits.ts';
 import { ProgressPipes } from './progress-pipes.ts';
-import { type ScriptSetup, scriptFile } from './script-process.ts';
+import { PROLOGUE_MODE, type ScriptSetup, scriptFile } from './script-process.ts';
 import { WorkFolders } from './work-folders.ts';
 
 export interface ScriptSetupOptions extends ScriptsConfig {
@@ -23,15 +26,17 @@ export interface ScriptSetupOptions extends ScriptsConfig {
 
 /** @throws StartupError when there is no bash, the folders can't be made, or what is configured is not possible here. */
 export async function createScriptSetup(options: ScriptSetupOptions): Promise<ScriptSetup> {
-  const env = cleanEnvironment(options.environment);
+  const { account } = options;
+  const env = cleanEnvironment(options.environment, account);
   // Others may pass through, PostgreSQL's user for one; each folder in it is closed by itself.
   makeFolder(options.dataDir, 0o711);
   const bash = findProgram('bash', env.PATH as string);
   if (bash === undefined)
     throw new StartupError('bash was not found in PATH; shellvisor runs bash scripts and needs it');
-  const spawner = await createSpawner();
-  const trees = await ProcessTrees.create({ ...options, bash, adopt: spawner.kind === 'posix_spawn' });
-  const isRoot = process.getuid?.() === 0;
+  const spawner = await createSpawner(account);
+  const isOwnChild = (pid: number) => isWaitedFor(pid) || options.isOwnChild(pid);
+  const trees = await ProcessTrees.create({ ...options, bash, isOwnChild, entersItself: account === undefined });
+  const isRoot = account === undefined && process.getuid?.() === 0;
   const confiner = spawner.deniesPrivileges ? [] : findConfiner(env.PATH as string);
   const limits: LimitMeans = {
     nice: findProgram('nice', env.PATH as string),
@@ -46,18 +51,35 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   if (options.maxProcesses !== undefined && why !== undefined) {
     throw new StartupError(`SHELLVISOR_MAX_PROCESSES can't be kept: ${why}`);
   }
+  const folderMode = folderModeFor(account);
+  const prologue = writePrologue(options.dataDir);
+  const scriptsDir = makeOwnFolder(scriptsFolder(options.dataDir), folderMode);
+  const root = makeOwnFolder(join(options.dataDir, 'work'), folderMode);
+  if (account !== undefined) assertReaches(account, bash, [prologue.file, scriptsDir, root]);
   return {
+    description: account === undefined ? spawner.kind : `${spawner.kind} as ${account.name}`,
+    account,
     spawner,
     trees,
     warnings: warningsFor(isRoot, confiner !== undefined),
     progress: new ProgressPipes(),
-    prologue: writePrologue(options.dataDir),
+    prologue,
     limits,
     bash,
     env,
-    scriptsDir: makeFolder(scriptsFolder(options.dataDir), 0o700),
-    work: new WorkFolders({ root: makeFolder(join(options.dataDir, 'work'), 0o700), spawner, bash, env }),
+    scriptsDir,
+    work: new WorkFolders({ root, account, spawner, bash, env }),
   };
+}
+
+/** @throws StartupError where this user can't come to what a script needs. */
+function assertReaches({ name, uid, gid }: ScriptAccount, bash: string, paths: string[]): void {
+  const look = 'for path; do [[ -r $path || -x $path ]] || exit 1; done';
+  const { status } = spawnSync(bash, ['-c', look, bash, ...paths], { uid, gid, cwd: '/', env: {}, stdio: 'ignore' });
+  if (status === 0) return;
+  throw new StartupError(
+    `${name}, the user of SHELLVISOR_RUN_AS, can't reach ${paths[0]}; set DATA_DIR to a folder that others may pass through`,
+  );
 }
 
 /** What takes from scripts the way to more privileges where the spawner can't: setpriv(1), which costs each an exec. */
@@ -68,7 +90,10 @@ function findConfiner(path: string): string[] | undefined {
 
 function warningsFor(isRoot: boolean, isConfined: boolean): string[] {
   const warnings: string[] = [];
-  if (isRoot) warnings.push('scripts run as root: each can read and change all of this machine, and of this server');
+  if (isRoot)
+    warnings.push(
+      'scripts run as root: each can read and change all of this machine, and of this server; SHELLVISOR_RUN_AS names another user',
+    );
   if (!isConfined) {
     warnings.push(
       'scripts can gain privileges, by sudo for one: neither koffi works here nor is there setpriv in PATH',
@@ -91,7 +116,8 @@ export async function killLeftovers(dataDir: string, uuids: readonly string[]): 
 function writePrologue(dataDir: string): ScriptSetup['prologue'] {
   const file = join(dataDir, 'prologue.bash');
   const text = readFileSync(new URL('prologue.bash', import.meta.url), 'utf8');
-  writeFileSync(file, text, { mode: 0o600 });
+  writeFileSync(file, text, { mode: PROLOGUE_MODE });
+  chmodSync(file, PROLOGUE_MODE);
   return { file, text };
 }
 
@@ -118,4 +144,11 @@ function makeFolder(path: string, mode: number): string {
   } catch (error) {
     throw new StartupError(`the data folder can't be written: ${(error as Error).message}`);
   }
+}
+
+/** One that nobody but us uses, which an earlier start may have made with another mode. */
+function makeOwnFolder(path: string, mode: number): string {
+  makeFolder(path, mode);
+  chmodSync(path, mode);
+  return path;
 }

@@ -8,17 +8,22 @@
  * - A link in it is removed, never followed; nor is what the script has mounted in it.
  * - The event loop does not wait for it, nor does the end of the command.
  */
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolders } from '../folders.ts';
 import { markOf } from '../os/mark.ts';
 import { lookAtProcesses } from '../os/process-table.ts';
 import type { Spawner } from '../os/spawn.ts';
+import type { ScriptAccount } from '../ports.ts';
+import { folderModeFor } from './account.ts';
 
 export interface WorkFoldersOptions {
   /** The folder that all of them are in. */
   root: string;
+  /** Whose they are, if not ours. */
+  account?: ScriptAccount | undefined;
+  /** Starts processes as that user. */
   spawner: Spawner;
   /** Absolute path of bash. */
   bash: string;
@@ -33,7 +38,8 @@ const SWEEP_MS = 60_000;
 const BATCH = 100;
 
 /**
- * Empties folders. Not by Node, which would take our threads for it, and goes by paths, which may lead elsewhere a moment later.
+ * Empties folders, as the user whose they are. Not by Node, which would take our threads for it, and goes by paths, which another
+ * script of that user may make lead elsewhere meanwhile.
  * A script may have closed folders to itself, as the module cache of Go does: those are opened.
  */
 const EMPTY = 'find "$@" -xdev -mindepth 1 -delete || { chmod -R u+rwx -- "$@"; find "$@" -xdev -mindepth 1 -delete; }';
@@ -41,7 +47,7 @@ const EMPTY = 'find "$@" -xdev -mindepth 1 -delete || { chmod -R u+rwx -- "$@"; 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export class WorkFolders {
-  readonly #options: Required<WorkFoldersOptions>;
+  readonly #options: WorkFoldersOptions & { sweepMs: number };
   /** Those of commands that run. */
   readonly #inUse = new Set<string>();
   /** Those that are to be emptied, by uuid. */
@@ -61,10 +67,12 @@ export class WorkFolders {
       mkdirSync(path, { mode: 0o700 });
     } catch {
       // A script may have removed the folder above; the next one shall not suffer for it.
-      makeFolders(this.#options.root, 0o700);
+      makeFolders(this.#options.root, folderModeFor(this.#options.account));
       mkdirSync(path, { mode: 0o700 });
     }
     this.#inUse.add(uuid);
+    const { account } = this.#options;
+    if (account !== undefined) chownSync(path, account.uid, account.gid);
     return path;
   }
 

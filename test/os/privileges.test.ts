@@ -5,7 +5,8 @@ t.test('children can gain no privileges, also when the threads of libuv were the
   const shown = await runModule(`
     import { readFile } from 'node:fs/promises';
     import { spawnSync } from 'node:child_process';
-    import { createSpawner, spawnerByChildProcess } from '../../src/os/spawn.ts';
+    import { spawnerByChildProcess } from '../../src/os/child-process.ts';
+    import { createSpawner } from '../../src/os/spawn.ts';
     await Promise.all(Array.from({ length: 8 }, () => readFile('/proc/self/stat')));
     const before = spawnerByChildProcess.deniesPrivileges;
     const spawner = await createSpawner();

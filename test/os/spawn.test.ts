@@ -1,7 +1,8 @@
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { type Child, createSpawner, type Spawner, spawnerByChildProcess } from '../../src/os/spawn.ts';
+import { spawnerByChildProcess } from '../../src/os/child-process.ts';
+import { type Child, createSpawner, type Spawner } from '../../src/os/spawn.ts';
 import { until } from '../helpers/until.ts';
 
 const env = { PATH: '/usr/bin:/bin', A: 'b' };

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Progress } from '../../src/command.ts';
-import { spawnerByChildProcess } from '../../src/os/spawn.ts';
+import { spawnerByChildProcess } from '../../src/os/child-process.ts';
 import type { ProcessSpec } from '../../src/ports.ts';
 import { ScriptProcess } from '../../src/scripts/script-process.ts';
 import { createScriptSetup } from '../../src/scripts/setup.ts';

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunInputs, RunOptions } from '../../src/command.ts';
+import { spawnerByChildProcess } from '../../src/os/child-process.ts';
 import { killTrees } from '../../src/os/process-trees.ts';
-import { createSpawner, spawnerByChildProcess } from '../../src/os/spawn.ts';
+import { createSpawner } from '../../src/os/spawn.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { WorkFolders } from '../../src/scripts/work-folders.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';

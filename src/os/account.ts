@@ -1,0 +1,5 @@
+/** A user that children run as. */
+export interface Account {
+  uid: number;
+  gid: number;
+}
