@@ -17,6 +17,11 @@ RUN chmod -R a+rX .
 FROM node:26-bookworm-slim
 WORKDIR /app
 ENV NODE_ENV=production DATA_DIR=/data
+# For `"sandbox": true`. In a container with the usual confinement it may make no namespaces, and the server says so; it works where
+# the container is given them, such as by `security_opt: [seccomp=unconfined, systempaths=unconfined]`.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends bubblewrap \
+ && rm -rf /var/lib/apt/lists/*
 # A new volume takes its owner from the folder that it is mounted over.
 RUN install -d -o node -g node -m 700 /data
 # It belongs to root, so that no script can change the server that runs it.

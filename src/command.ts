@@ -97,6 +97,12 @@ export function droppedLine(bytes: number): string {
   return `\n[… ${bytes} bytes dropped …]\n`;
 }
 
+/** What a script has in its sandbox. */
+export interface SandboxOptions {
+  /** Whether it reaches the network. */
+  network: boolean;
+}
+
 /** How a client wants its script run. What it has not given is not there, and follows the server. */
 export interface RunOptions {
   /** How long it may run, in ms. */
@@ -112,6 +118,8 @@ export interface RunOptions {
   maxProcesses?: number | undefined;
   /** Most files, pipes and the like that each of its processes has open at once. */
   maxOpenFiles?: number | undefined;
+  /** Undefined: it runs in none, unless the server puts all in one. */
+  sandbox?: SandboxOptions | undefined;
 }
 
 /** What a client hands to its script. What it has not given is not there. */

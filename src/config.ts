@@ -87,6 +87,7 @@ const schema = z.object({
     .optional(),
   SHELLVISOR_MAX_PROCESSES: wholeNumber(1, 4_194_304).optional(),
   SHELLVISOR_MAX_OPEN_FILES: wholeNumber(16, 2_147_483_584).default(1024),
+  SHELLVISOR_SANDBOX: oneOf('asked', 'always').default('asked'),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
 });
 
@@ -191,6 +192,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     runAs: v.SHELLVISOR_RUN_AS,
     scripts: {
       dataDir: resolve(v.DATA_DIR),
+      sandboxAlways: v.SHELLVISOR_SANDBOX === 'always',
       cgroups: v.SHELLVISOR_CGROUPS === 'auto',
       maxProcesses: v.SHELLVISOR_MAX_PROCESSES,
       maxOpenFiles: v.SHELLVISOR_MAX_OPEN_FILES,

@@ -70,6 +70,8 @@ export interface ScriptsConfig {
   cgroups: boolean;
   /** Undefined: the user of the server. */
   account?: ScriptAccount | undefined;
+  /** Whether every command runs in a sandbox, whatever it says. */
+  sandboxAlways?: boolean | undefined;
   /** Most processes of a command that does not say so itself. */
   maxProcesses?: number | undefined;
   /** The same for open files of each process. */

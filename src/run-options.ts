@@ -1,6 +1,6 @@
 /** The options of a command as JSON: with the same names and bounds in requests, in answers and in the database. */
 import { z } from 'zod';
-import { MAX_TIMER_MS, OUTPUT_LIMIT_ACTIONS, type RunOptions } from './command.ts';
+import { MAX_TIMER_MS, OUTPUT_LIMIT_ACTIONS, type RunOptions, type SandboxOptions } from './command.ts';
 
 const wholeNumber = (name: string, min: number, max: number) => {
   const message = `${name} must be a whole number from ${min} to ${max}`;
@@ -15,6 +15,8 @@ const PROCESSES_MAX = 4_194_304;
 const OPEN_FILES_MIN = 16;
 /** More than this the kernel gives nobody (NR_OPEN, see proc_sys_fs(5)). */
 const OPEN_FILES_MAX = 2_147_483_584;
+
+const SANDBOX = 'sandbox must be true, false or {"network": true}';
 
 /** The keys of a request, each with the sentence that a wrong value is answered with. */
 export const optionFields = {
@@ -41,6 +43,13 @@ export const optionFields = {
   max_open_files: wholeNumber('max_open_files', OPEN_FILES_MIN, OPEN_FILES_MAX).describe(
     'Most files, pipes and the like that each of its processes may have open; unless given, what the server says',
   ),
+  sandbox: z
+    .union([z.boolean(), z.strictObject({ network: z.boolean(SANDBOX).optional() }, SANDBOX)], SANDBOX)
+    .optional()
+    .describe(
+      'Whether it runs in a sandbox: it reads the file system, but for what the server keeps, writes its working folder and a /tmp of ' +
+        'its own alone, sees no other processes, and reaches no network unless `network` is true',
+    ),
 };
 
 /** Options as they are stored and shown: only those that the client gave. */
@@ -56,6 +65,7 @@ export function optionsFromJson(json: OptionsJson): RunOptions {
     maxMemoryBytes: json.max_memory_bytes,
     maxProcesses: json.max_processes,
     maxOpenFiles: json.max_open_files,
+    sandbox: sandboxFromJson(json.sandbox),
   };
 }
 
@@ -68,5 +78,11 @@ export function optionsToJson(options: RunOptions): OptionsJson {
     max_memory_bytes: options.maxMemoryBytes,
     max_processes: options.maxProcesses,
     max_open_files: options.maxOpenFiles,
+    sandbox: options.sandbox && (options.sandbox.network ? { network: true } : true),
   };
+}
+
+function sandboxFromJson(json: OptionsJson['sandbox']): SandboxOptions | undefined {
+  if (json === undefined || json === false) return undefined;
+  return { network: json !== true && json.network === true };
 }

@@ -25,7 +25,13 @@ t.test('without any variable the defaults hold', async (t) => {
     retention: { age: undefined, count: undefined, bytes: undefined },
     shutdownMs: 10_000,
     runAs: undefined,
-    scripts: { dataDir: resolve('.data'), cgroups: true, maxProcesses: undefined, maxOpenFiles: 1024 },
+    scripts: {
+      dataDir: resolve('.data'),
+      cgroups: true,
+      sandboxAlways: false,
+      maxProcesses: undefined,
+      maxOpenFiles: 1024,
+    },
     environment: {},
   });
 });
@@ -55,6 +61,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_SHUTDOWN_MS: '',
     SHELLVISOR_MAX_PROCESSES: '500',
     SHELLVISOR_RUN_AS: 'deploy:33',
+    SHELLVISOR_SANDBOX: 'always',
   };
   t.match(loadConfig(env), {
     host: '::1',
@@ -77,7 +84,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     retention: { age: 2_592_000, count: 1, bytes: 2 ** 53 - 1 },
     shutdownMs: 10_000,
     runAs: 'deploy:33',
-    scripts: { dataDir: '/somewhere', cgroups: true, maxProcesses: 500, maxOpenFiles: 1024 },
+    scripts: { dataDir: '/somewhere', cgroups: true, sandboxAlways: true, maxProcesses: 500, maxOpenFiles: 1024 },
   });
 });
 

@@ -10,6 +10,8 @@ export interface LimitMeans {
   /** The controllers of cgroup v2 that the control group of a command can have. */
   controllers: readonly string[];
   isRoot: boolean;
+  /** Why no sandbox can be made here; null: it can. */
+  sandboxProblem: string | null;
   /** What holds for a command that does not say so itself; undefined: no limit. */
   maxProcesses: number | undefined;
   maxOpenFiles: number | undefined;
@@ -30,7 +32,7 @@ export interface LimitedStart {
 /** Options that no command can have here, each with the reason as a sentence for the client. */
 export type UnsupportedOptions = Partial<Record<keyof RunOptions, string>>;
 
-export function unsupportedOptions({ nice, controllers, isRoot }: LimitMeans): UnsupportedOptions {
+export function unsupportedOptions({ nice, controllers, isRoot, sandboxProblem }: LimitMeans): UnsupportedOptions {
   const unsupported: UnsupportedOptions = {};
   if (nice === undefined) unsupported.nice = 'nice is not possible here: there is no program of this name in PATH';
   if (isRoot && !controllers.includes('pids')) {
@@ -38,6 +40,7 @@ export function unsupportedOptions({ nice, controllers, isRoot }: LimitMeans): U
       'max_processes is not possible here: the server runs as root, whom the kernel limits only by a control group ' +
       'with the controller pids, and has none';
   }
+  if (sandboxProblem !== null) unsupported.sandbox = `sandbox is not possible here: ${sandboxProblem}`;
   return unsupported;
 }
 

@@ -28,6 +28,7 @@ import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
 import { Mask } from './mask.ts';
 import type { ProgressPipes } from './progress-pipes.ts';
+import { type SandboxMeans, sandboxed } from './sandbox.ts';
 import { openStdin } from './stdin.ts';
 import type { WorkFolders } from './work-folders.ts';
 
@@ -48,6 +49,10 @@ export interface ScriptSetup {
   spawner: Spawner;
   trees: ProcessTrees;
   limits: LimitMeans;
+  /** Null: no sandbox can be made. */
+  sandbox: SandboxMeans | null;
+  /** Whether every script runs in one. */
+  sandboxAlways: boolean;
   /** What whoever runs the server should know of this machine. */
   warnings: readonly string[];
   progress: ProgressPipes;
@@ -111,7 +116,7 @@ export class ScriptProcess implements RunningProcess {
   }
 
   async #run(started: (pid: number | null) => void): RunningProcess['ended'] {
-    const { account, spawner, trees, limits, prologue, bash, work, env } = this.#setup;
+    const { account, spawner, trees, limits, prologue, work, env } = this.#setup;
     const { uuid, options, inputs, secretEnv } = this.#spec;
     let child: Child | undefined;
     let stdin: FileHandle | undefined;
@@ -125,7 +130,10 @@ export class ScriptProcess implements RunningProcess {
       const { prefix, environment, group } = limitedStart(options, limits);
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
       const cwd = inputs.cwd ?? work.make(uuid);
-      const given = { ...env, ...inputs.env, ...secretEnv };
+      const shell = this.#shell(cwd);
+      // In a sandbox there is no other.
+      const temporary: Record<string, string> = shell.length > 1 && env.TMPDIR !== undefined ? { TMPDIR: '/tmp' } : {};
+      const given = { ...env, ...temporary, ...inputs.env, ...secretEnv };
       const { admit } = this.#tree;
       const forPrologue = {
         ...this.#tree.environment,
@@ -135,7 +143,7 @@ export class ScriptProcess implements RunningProcess {
         ...(account !== undefined && { SHELLVISOR_CWD: cwd }),
       };
       const commandEnv = commandEnvironment(given, uuid, prologue.file, forPrologue);
-      const [program = bash, ...args] = [...prefix, bash, this.#file, ...(inputs.args ?? [])];
+      const [program = '', ...args] = [...prefix, ...shell, this.#file, ...(inputs.args ?? [])];
       startedAt = performance.now();
       child = await spawner.spawn(program, args, {
         cwd: account === undefined ? cwd : '/',
@@ -152,6 +160,17 @@ export class ScriptProcess implements RunningProcess {
       started(child?.pid ?? null);
     }
     return this.#follow(child, this.#tree, startedAt);
+  }
+
+  /** What the script is given to: bash, in a sandbox or not. */
+  #shell(cwd: string): string[] {
+    const { bash, sandbox: means, sandboxAlways } = this.#setup;
+    const { options, inputs } = this.#spec;
+    const sandbox = options.sandbox ?? (sandboxAlways ? { network: false } : undefined);
+    if (sandbox === undefined) return [bash];
+    if (means === null) throw new Error('there is no sandbox here');
+    const work = inputs.cwd === undefined ? cwd : undefined;
+    return sandboxed({ ...sandbox, script: this.#file, work, cwd }, means);
   }
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */

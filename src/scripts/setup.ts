@@ -14,6 +14,7 @@ import { folderModeFor } from './account.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type LimitMeans, unsupportedOptions } from './limits.ts';
 import { ProgressPipes } from './progress-pipes.ts';
+import { probeSandbox, type SandboxMeans } from './sandbox.ts';
 import { PROLOGUE_MODE, type ScriptSetup, scriptFile } from './script-process.ts';
 import { WorkFolders } from './work-folders.ts';
 
@@ -38,18 +39,24 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const trees = await ProcessTrees.create({ ...options, bash, isOwnChild, entersItself: account === undefined });
   const isRoot = account === undefined && process.getuid?.() === 0;
   const confiner = spawner.deniesPrivileges ? [] : findConfiner(env.PATH as string);
+  const sandbox = findSandbox(options.dataDir, bash, env.PATH as string);
   const limits: LimitMeans = {
     nice: findProgram('nice', env.PATH as string),
     confiner: confiner ?? [],
     controllers: trees.controllers,
     isRoot,
+    sandboxProblem:
+      sandbox === null ? 'there is no bubblewrap, no program bwrap in PATH' : await probeSandbox(sandbox, spawner),
     maxProcesses: options.maxProcesses,
     maxOpenFiles: options.maxOpenFiles,
     mostOpenFiles: mostOpenFiles(),
   };
-  const why = unsupportedOptions(limits).maxProcesses;
-  if (options.maxProcesses !== undefined && why !== undefined) {
-    throw new StartupError(`SHELLVISOR_MAX_PROCESSES can't be kept: ${why}`);
+  const unsupported = unsupportedOptions(limits);
+  if (options.maxProcesses !== undefined && unsupported.maxProcesses !== undefined) {
+    throw new StartupError(`SHELLVISOR_MAX_PROCESSES can't be kept: ${unsupported.maxProcesses}`);
+  }
+  if (options.sandboxAlways && unsupported.sandbox !== undefined) {
+    throw new StartupError(`SHELLVISOR_SANDBOX=always can't be kept: ${unsupported.sandbox}`);
   }
   const folderMode = folderModeFor(account);
   const prologue = writePrologue(options.dataDir);
@@ -65,6 +72,8 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     progress: new ProgressPipes(),
     prologue,
     limits,
+    sandbox,
+    sandboxAlways: options.sandboxAlways === true,
     bash,
     env,
     scriptsDir,
@@ -86,6 +95,13 @@ function assertReaches({ name, uid, gid }: ScriptAccount, bash: string, paths: s
 function findConfiner(path: string): string[] | undefined {
   const setpriv = findProgram('setpriv', path);
   return setpriv === undefined ? undefined : [setpriv, '--no-new-privs'];
+}
+
+/** Only where PATH says: it is what decides whether there is one. */
+function findSandbox(dataDir: string, bash: string, path: string): SandboxMeans | null {
+  const bwrap = findProgram('bwrap', path, []);
+  const env = findProgram('env', path);
+  return bwrap === undefined || env === undefined ? null : { bwrap, env, bash, dataDir };
 }
 
 function warningsFor(isRoot: boolean, isConfined: boolean): string[] {
@@ -125,8 +141,8 @@ function scriptsFolder(dataDir: string): string {
   return join(dataDir, 'scripts');
 }
 
-function findProgram(name: string, path: string): string | undefined {
-  for (const folder of [...path.split(delimiter), '/bin', '/usr/bin']) {
+function findProgram(name: string, path: string, besides = ['/bin', '/usr/bin']): string | undefined {
+  for (const folder of [...path.split(delimiter), ...besides]) {
     const file = join(folder, name);
     try {
       accessSync(file, constants.X_OK);

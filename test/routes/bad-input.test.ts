@@ -99,6 +99,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     max_memory_bytes: 'must be a whole number from 16777216 to 9007199254740991',
     max_processes: 'must be a whole number from 1 to 4194304',
     max_open_files: 'must be a whole number from 16 to 2147483584',
+    sandbox: 'must be true, false or {"network": true}',
   };
   const wrong = {
     timeout_ms: [0, -1, 1.5, 2 ** 31, '1000', null, true],
@@ -108,6 +109,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     max_memory_bytes: [0, 1024, 2 ** 53, 1e300, '1G', null],
     max_processes: [0, -1, 2.5, 4_194_305, '10', {}],
     max_open_files: [15, -1, 16.5, 2_147_483_585, '16', [16]],
+    sandbox: [null, 1, 'true', [], { net: true }],
   };
   for (const [name, values] of Object.entries(wrong)) {
     const error = `${name} ${sentences[name as keyof typeof wrong]}`;

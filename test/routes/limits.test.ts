@@ -78,3 +78,30 @@ t.test('each process of a command has no more files open than its client allows'
     error: /^starting bash: max_open_files can be \d+ at most: the server itself may have no more open$/,
   });
 });
+
+t.test('a command runs in a sandbox where its client wants that, or is refused where there is none', async (t) => {
+  const { request, reaches, runner, database } = await startApp(t);
+  const why = runner.unsupported.sandbox;
+  for (const [sandbox, shown] of [
+    [true, { sandbox: true }],
+    [{}, { sandbox: true }],
+    [{ network: true }, { sandbox: { network: true } }],
+    [false, {}],
+  ] as const) {
+    const { status, body } = await request('POST', '/api/v1/commands', {
+      script: 'touch /usr/here; rm -f /usr/here; echo $$',
+      sandbox,
+    });
+    if (why !== undefined && sandbox !== false) {
+      t.same({ status, body }, { status: 400, body: { error: why, code: 'OPTION_UNSUPPORTED' } });
+      continue;
+    }
+    t.equal(status, 201);
+    const { options, output } = await reaches(body.uuid, 'EXECUTED');
+    t.same(options, shown);
+    t.equal(/Read-only/.test(output), sandbox !== false && process.getuid?.() === 0);
+    t.equal(Number(output.trim().split('\n').at(-1)) < 10, sandbox !== false, 'its processes are numbered anew');
+  }
+  const stored = await database.rows('SELECT * FROM commands');
+  t.equal(stored.length, why === undefined ? 4 : 1);
+});

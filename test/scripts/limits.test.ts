@@ -6,6 +6,7 @@ const root: LimitMeans = {
   confiner: [],
   controllers: [],
   isRoot: true,
+  sandboxProblem: null,
   maxProcesses: undefined,
   maxOpenFiles: undefined,
   mostOpenFiles: 4096,
@@ -15,6 +16,9 @@ t.test('what a machine can not limit is told with the reason', async (t) => {
   t.same(unsupportedOptions({ ...root, isRoot: false }), {});
   t.same(unsupportedOptions({ ...root, controllers: ['memory', 'pids'] }), {});
   t.match(unsupportedOptions(root), { maxProcesses: /^max_processes is not possible here: the server runs as root/ });
+  t.match(unsupportedOptions({ ...root, sandboxProblem: 'for a test' }), {
+    sandbox: 'sandbox is not possible here: for a test',
+  });
   t.match(unsupportedOptions({ ...root, nice: undefined }), {
     nice: /^nice is not possible here: there is no program/,
   });

@@ -1,0 +1,84 @@
+/**
+ * The sandbox of a command: bubblewrap (bwrap(1)), where it is there and works.
+ *
+ * bash enters tree and limits as ever, then becomes bwrap, which starts another bash for the script. What that one sees: the file
+ * system to be read, without `DATA_DIR`, `/run` and what others have in `/tmp`; its working folder to be written; its own
+ * processes alone; no network, unless asked for.
+ *
+ * Not by `--die-with-parent`: with it all would be killed the moment the script exits, before the last lines of a `> >(tee log)`
+ * are there. The tree is killed as any other.
+ */
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { SandboxOptions } from '../command.ts';
+import type { Spawner } from '../os/spawn.ts';
+
+/** What is needed to make a sandbox. */
+export interface SandboxMeans {
+  /** Absolute paths. */
+  bwrap: string;
+  /** env(1), which gives the script the SIGTERM back that bwrap has to ignore. */
+  env: string;
+  bash: string;
+  dataDir: string;
+}
+
+/** What a command has in its sandbox. */
+export interface Sandbox extends SandboxOptions {
+  /** Its script file; undefined: it has none. */
+  script: string | undefined;
+  /** Its working folder, the only one that it can write; undefined: it has none. */
+  work: string | undefined;
+  /** Where it starts. */
+  cwd: string;
+}
+
+/** How the names of hosts are looked up may be told here: those that need the network need it. */
+const RESOLVERS = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
+
+/** How long the probe may take, in ms. */
+const PROBE_MS = 10_000;
+
+/**
+ * The command line before the script and its arguments.
+ * @throws Error for a folder that is not there in the sandbox.
+ */
+export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir }: SandboxMeans): string[] {
+  const { network, script, work, cwd } = sandbox;
+  const data = realpathSync(dataDir);
+  const hidden = ['/tmp', '/run', '/dev', '/proc', data, dataDir];
+  const isHidden = hidden.some((folder) => resolve(cwd).startsWith(`${folder}/`) || resolve(cwd) === data);
+  if (cwd !== work && isHidden) throw new Error(`cwd is not there in the sandbox: ${cwd}`);
+  const inData = (path: string) => path.replace(dataDir, data);
+  return [
+    bash,
+    // A stop is for the script; bwrap tells how that has ended.
+    ...['-c', `trap '' TERM; exec "$@"`, bash, bwrap],
+    ...['--unshare-all', ...(network ? ['--share-net'] : []), '--cap-drop', 'ALL'],
+    ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
+    ...(network ? RESOLVERS.flatMap((path) => ['--ro-bind-try', path, path]) : []),
+    ...['--tmpfs', data, ...(script === undefined ? [] : ['--ro-bind', script, inData(script)])],
+    ...(work === undefined ? [] : ['--bind', work, inData(work)]),
+    ...['--remount-ro', data, '--chdir', cwd],
+    ...['--', env, '--default-signal=TERM', bash],
+  ];
+}
+
+/** Makes a sandbox once. @returns why none can be made here, for the client; null when it can. */
+export async function probeSandbox(means: SandboxMeans, spawner: Spawner): Promise<string | null> {
+  const [file = '', ...args] = sandboxed({ network: false, script: undefined, work: undefined, cwd: '/' }, means);
+  try {
+    const child = await spawner.spawn(file, [...args, '-c', 'true'], { cwd: '/', env: {} });
+    const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), PROBE_MS);
+    const [, said, { exitCode }] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
+    clearTimeout(timer);
+    child.side.close();
+    child.reap();
+    return exitCode === 0
+      ? null
+      : `bubblewrap does not work on this machine: ${said.trim().split('\n')[0] || exitCode}`;
+  } catch (error) {
+    return `bubblewrap does not start: ${(error as Error).message}`;
+  }
+}
