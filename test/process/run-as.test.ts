@@ -6,6 +6,7 @@ import type { RunInputs, RunOptions } from '../../src/command.ts';
 import { StartupError } from '../../src/errors.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { findAccount } from '../../src/scripts/account.ts';
+import { stop } from '../helpers/fakes.ts';
 import { isAlive, processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { CollectingSink } from '../helpers/sink.ts';
@@ -151,7 +152,7 @@ if (!isRoot) {
           'they have got away',
           () => statSync(trail).size > 100 && processesWith(`sleep\0${seconds}`).length > 2,
         );
-        running.terminate('stop', 60_000);
+        running.terminate(stop, 60_000);
         running.kill();
         t.match((await running.ended).end, { kind: 'signalled' });
         t.same([...processesWith(seconds), ...processesWith(trail)], []);

@@ -8,6 +8,7 @@ import type { RunInputs, RunOptions } from '../../src/command.ts';
 import { StartupError } from '../../src/errors.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { findAccount } from '../../src/scripts/account.ts';
+import { stop } from '../helpers/fakes.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { CollectingSink } from '../helpers/sink.ts';
@@ -128,7 +129,7 @@ for (const account of probed.unsupported.sandbox === undefined ? accounts : []) 
         sandbox: { network: false },
       });
       await until('it is ready', () => gentle.sink.text().includes('ready'));
-      gentle.running.terminate('stop', 60_000);
+      gentle.running.terminate(stop, 60_000);
       t.same((await gentle.running.ended).end, { kind: 'exited', exitCode: 5 });
       t.match(gentle.sink.text(), /tidied/);
 
@@ -140,7 +141,7 @@ for (const account of probed.unsupported.sandbox === undefined ? accounts : []) 
         },
       );
       await until('it sleeps', () => processesWith(`sleep\0${seconds}`).length >= 2);
-      stubborn.running.terminate('stop', 60_000);
+      stubborn.running.terminate(stop, 60_000);
       stubborn.running.kill();
       await stubborn.running.ended;
       t.same(processesWith(seconds), []);
