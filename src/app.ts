@@ -1,18 +1,16 @@
 /** The HTTP application: validation, OpenAPI, errors, routes. */
-import { isUtf8 } from 'node:buffer';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Access } from './access/caller.ts';
 import { type GuardOptions, registerGuard } from './access/guard.ts';
 import { hardenAnswers } from './access/headers.ts';
 import { limitRate } from './access/rate-limit.ts';
-import {
-  answerClientError,
-  answerFrameworkError,
-  InvalidJson,
-  registerErrorAnswers,
-  UnsupportedEncoding,
-} from './http-errors.ts';
+import { answerClientError, answerFrameworkError, registerErrorAnswers } from './http-errors.ts';
+import { checkHeads } from './limits/heads.ts';
+import { HeldBytes } from './limits/held-bytes.ts';
+import { createHttpServer } from './limits/http-server.ts';
+import { acceptJsonOnly } from './limits/json-body.ts';
+import { DEFAULT_LIMITS, type RequestLimits } from './limits/limits.ts';
 import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerDocs, registerOpenApi } from './openapi.ts';
 import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from './ports.ts';
@@ -24,10 +22,8 @@ import { outputRoutes } from './routes/output.ts';
 import { pinRoutes } from './routes/pins.ts';
 import { pruneRoutes } from './routes/prune.ts';
 import { rerunRoutes } from './routes/rerun.ts';
+import { OpenStreams } from './routes/streams.ts';
 import { transitionRoutes } from './routes/transitions.ts';
-
-/** The largest body, in bytes: a script of 10 MiB and what JSON adds to it; 11 MiB is too large. */
-const BODY_LIMIT = 11 * 1024 * 1024 - 1;
 
 /** Who may come in. */
 export interface AccessOptions extends GuardOptions {
@@ -46,16 +42,18 @@ export interface AppOptions {
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
   access: AccessOptions;
+  /** What differs from the defaults. */
+  limits?: Partial<RequestLimits>;
   logger?: FastifyBaseLogger;
 }
 
 /** Makes the application; it does not listen yet. */
-export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
+  const limits = { ...DEFAULT_LIMITS, ...given.limits };
+  const options = { ...given, streams: new OpenStreams(limits.maxStreams) };
   const app = fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
-    bodyLimit: BODY_LIMIT,
-    // Fastify's default is none. What Node's is: enough for a script of 10 MiB over a slow line.
-    requestTimeout: 300_000,
+    serverFactory: (listener) => createHttpServer(listener, limits),
     genReqId: requestIdOf,
     logController: new LogController({ disableRequestLogging: true }),
     clientErrorHandler: answerClientError,
@@ -66,12 +64,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  acceptJsonOnly(app);
+  const held = new HeldBytes(limits.maxHeldBytes);
   registerRequestLog(app, options.metrics);
   registerErrorAnswers(app, options);
   hardenAnswers(app);
+  checkHeads(app);
   const { access } = options;
   registerGuard(app, access);
+  held.register(app);
+  acceptJsonOnly(app, held);
   if (access.ratePerMinute !== undefined) await limitRate(app, access.ratePerMinute);
 
   await registerOpenApi(app);
@@ -86,26 +87,4 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
   return app;
-}
-
-/** Fastify also ships a parser for text/plain, which a page of another origin may send without asking. */
-function acceptJsonOnly(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers();
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    const { 'content-type': type = '', 'content-encoding': coding = 'identity' } = request.headers;
-    if (coding !== 'identity' || /charset=(?!"?utf-8)/i.test(type)) return done(new UnsupportedEncoding());
-    // Some clients announce JSON whenever a request could have a body.
-    if (body.length === 0) return done(null, undefined);
-    if (!isUtf8(body)) return done(new InvalidJson('the body is not valid UTF-8'));
-    parse(request, body.toString(), (error, value) => {
-      if (error) done(new InvalidJson(`the body is not valid JSON: ${withoutQuote(error.message)}`));
-      else done(null, value);
-    });
-  });
-}
-
-/** What JSON.parse complains of, without the part of the text that it quotes: that may hold a secret. */
-function withoutQuote(message: string): string {
-  return message.replace(/, (\.\.\.)?".*"(\.\.\.)? is not valid JSON$/s, '');
 }

@@ -89,6 +89,9 @@ const schema = z.object({
   SHELLVISOR_MAX_OPEN_FILES: wholeNumber(16, 2_147_483_584).default(1024),
   SHELLVISOR_SANDBOX: oneOf('asked', 'always').default('asked'),
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
+  SHELLVISOR_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(2000),
+  SHELLVISOR_MAX_STREAMS: wholeNumber(0, 1_000_000).default(500),
+  SHELLVISOR_MAX_HELD_BYTES: wholeNumber(0, Number.MAX_SAFE_INTEGER).default(268_435_456),
 });
 
 /** The configuration of the server. All times are in ms. */
@@ -132,6 +135,12 @@ export interface Config {
   /** The user that scripts run as, perhaps with its group; undefined: that of the server. */
   runAs: string | undefined;
   scripts: ScriptsConfig;
+  /** How many connections may be open at once. */
+  maxConnections: number;
+  /** How many streams and waits a client may have open at once. */
+  maxStreams: number;
+  /** How many bytes large requests and answers may take together. */
+  maxHeldBytes: number;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -197,6 +206,9 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       maxProcesses: v.SHELLVISOR_MAX_PROCESSES,
       maxOpenFiles: v.SHELLVISOR_MAX_OPEN_FILES,
     },
+    maxConnections: v.SHELLVISOR_MAX_CONNECTIONS,
+    maxStreams: v.SHELLVISOR_MAX_STREAMS,
+    maxHeldBytes: v.SHELLVISOR_MAX_HELD_BYTES,
     environment: env,
   };
 }

@@ -251,5 +251,41 @@ export class RateLimited extends DomainError {
   }
 }
 
+/** Large requests and answers take all the memory that they may; the request had no effect. */
+export class Overloaded extends DomainError {
+  readonly code = 'OVERLOADED';
+  readonly statusCode = 503;
+  override readonly retryAfterSeconds = 1;
+  constructor() {
+    super('the server is busy with other large requests or answers; nothing was done, try again later');
+  }
+}
+
+/** A client has as many streams and waits open as it may. */
+export class TooManyStreams extends DomainError {
+  readonly code = 'TOO_MANY_STREAMS';
+  readonly statusCode = 429;
+  override readonly retryAfterSeconds = 1;
+  constructor(max: number) {
+    super(`this client has ${max} streams and waits open, and may have no more; end one of them`);
+  }
+}
+
+export class HeadersTooLarge extends DomainError {
+  readonly code = 'HEADERS_TOO_LARGE';
+  readonly statusCode = 431;
+  constructor(max: number) {
+    super(`a request may have at most ${max} headers`);
+  }
+}
+
+export class UrlTooLong extends DomainError {
+  readonly code = 'URL_TOO_LONG';
+  readonly statusCode = 414;
+  constructor(max: number) {
+    super(`the URL must be at most ${max} characters long`);
+  }
+}
+
 /** The server can't start. The message is one line, complete, for the person at the terminal. */
 export class StartupError extends Error {}

@@ -6,6 +6,7 @@ import { finished } from 'node:stream/promises';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { DomainError, StorageUnavailable } from './errors.ts';
+import { isAnswering } from './limits/http-server.ts';
 import { reasonOf } from './persistence/pool.ts';
 
 interface Answer {
@@ -16,6 +17,8 @@ interface Answer {
   retryAfterSeconds?: number | undefined;
 }
 
+const BAD_URL = { statusCode: 400, error: 'the URL is not valid', code: 'BAD_URL' };
+
 /** Errors of Fastify and Node that a client can cause: by their code, what the client is told. */
 const known: Record<string, Omit<Answer, 'details'>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
@@ -23,17 +26,7 @@ const known: Record<string, Omit<Answer, 'details'>> = {
     error: 'the body must be application/json',
     code: 'UNSUPPORTED_MEDIA_TYPE',
   },
-  FST_ERR_CTP_BODY_TOO_LARGE: {
-    statusCode: 413,
-    error: 'the body must be smaller than 11 MiB',
-    code: 'BODY_TOO_LARGE',
-  },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
-    statusCode: 400,
-    error: 'the body is not as long as Content-Length says',
-    code: 'BAD_REQUEST',
-  },
-  FST_ERR_BAD_URL: { statusCode: 400, error: 'the URL is not valid', code: 'BAD_URL' },
+  FST_ERR_BAD_URL: BAD_URL,
   FST_ERR_MAX_PARAM_LENGTH: { statusCode: 404, error: 'there is nothing at this URL', code: 'NOT_FOUND' },
   HPE_HEADER_OVERFLOW: { statusCode: 431, error: 'the headers are too large', code: 'HEADERS_TOO_LARGE' },
   ERR_HTTP_REQUEST_TIMEOUT: { statusCode: 408, error: 'the request took too long to arrive', code: 'REQUEST_TIMEOUT' },
@@ -43,6 +36,30 @@ const known: Record<string, Omit<Answer, 'details'>> = {
 export class InvalidJson extends DomainError {
   readonly code = 'INVALID_JSON';
   readonly statusCode = 400;
+}
+
+/** The target of a request is no path. */
+export class BadUrl extends DomainError {
+  readonly code = BAD_URL.code;
+  readonly statusCode = BAD_URL.statusCode;
+  constructor() {
+    super(BAD_URL.error);
+  }
+}
+
+/** Two programs could read a different request in it. */
+export class AmbiguousRequest extends DomainError {
+  readonly code = 'BAD_REQUEST';
+  readonly statusCode = 400;
+}
+
+/** The body is larger than any request needs. */
+export class BodyTooLarge extends DomainError {
+  readonly code = 'BODY_TOO_LARGE';
+  readonly statusCode = 413;
+  constructor() {
+    super('the body must be smaller than 11 MiB');
+  }
 }
 
 /** The body is compressed, or in another character set. */
@@ -97,7 +114,7 @@ async function discardBody(request: IncomingMessage): Promise<void> {
 
 /** Answers what never became a request, on the bare socket. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering(socket)) return void socket.destroy();
   const fallback = { statusCode: 400, error: 'the request is not valid HTTP', code: 'BAD_REQUEST' };
   const { statusCode, ...body } = known[error.code ?? ''] ?? fallback;
   const text = JSON.stringify(body);

@@ -100,7 +100,11 @@ const options: SwaggerOptions = {
     info: {
       title: 'shellvisor',
       version,
-      description: 'Runs bash scripts in parallel and keeps their status and every byte of their output in PostgreSQL.',
+      description:
+        'Runs bash scripts in parallel and keeps their status and every byte of their output in PostgreSQL.\n\n' +
+        'Any request may also be answered with 400 (`BAD_REQUEST`, `BAD_URL`: it is not valid HTTP, or could be read in two ' +
+        'ways), 408 (`REQUEST_TIMEOUT`: it took too long to arrive), 413 or 415 (its body is too large, or not JSON), 414 ' +
+        '(`URL_TOO_LONG`) and 431 (`HEADERS_TOO_LARGE`).',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://localhost:8080' }],

@@ -174,6 +174,7 @@ async function start(
       docs: docsAccess(config.docs),
       ratePerMinute: config.ratePerMinute,
     },
+    limits: config,
     logger: log,
   });
   parts.app = app;

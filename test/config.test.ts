@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import t from 'tap';
 import { loadConfig } from '../src/config.ts';
 import { StartupError } from '../src/errors.ts';
+import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 
 t.test('without any variable the defaults hold', async (t) => {
   t.same(loadConfig({}), {
@@ -32,8 +33,13 @@ t.test('without any variable the defaults hold', async (t) => {
       maxProcesses: undefined,
       maxOpenFiles: 1024,
     },
+    maxConnections: 2000,
+    maxStreams: 500,
+    maxHeldBytes: 268_435_456,
     environment: {},
   });
+  const { maxConnections, maxStreams, maxHeldBytes } = DEFAULT_LIMITS;
+  t.match(loadConfig({}), { maxConnections, maxStreams, maxHeldBytes }, 'those of an application too');
 });
 
 t.test('every variable is read, and an empty one counts as unset', async (t) => {
@@ -62,6 +68,9 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_MAX_PROCESSES: '500',
     SHELLVISOR_RUN_AS: 'deploy:33',
     SHELLVISOR_SANDBOX: 'always',
+    SHELLVISOR_MAX_CONNECTIONS: '10',
+    SHELLVISOR_MAX_STREAMS: '0',
+    SHELLVISOR_MAX_HELD_BYTES: '1048576',
   };
   t.match(loadConfig(env), {
     host: '::1',
@@ -85,6 +94,9 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     shutdownMs: 10_000,
     runAs: 'deploy:33',
     scripts: { dataDir: '/somewhere', cgroups: true, sandboxAlways: true, maxProcesses: 500, maxOpenFiles: 1024 },
+    maxConnections: 10,
+    maxStreams: 0,
+    maxHeldBytes: 1_048_576,
   });
 });
 

@@ -1,7 +1,8 @@
-/** How many requests a caller may send: by his token, or by his address where he has none. */
+/** How many requests a caller may send. */
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import { RateLimited } from '../errors.ts';
+import { clientOf } from './client.ts';
 
 /** How many callers are kept in mind; beyond that those who were not seen for the longest time are forgotten. */
 const CALLERS = 10_000;
@@ -12,7 +13,7 @@ export async function limitRate(app: FastifyInstance, perMinute: number): Promis
     max: perMinute,
     timeWindow: 60_000,
     cache: CALLERS,
-    keyGenerator: ({ caller, ip }) => (caller.name === null ? `address ${ip}` : `token ${caller.name}`),
+    keyGenerator: clientOf,
     allowList: ({ routeOptions }) => routeOptions.config.access === 'public',
     errorResponseBuilder: (_, { ttl }) => new RateLimited(perMinute, Math.ceil(ttl / 1000)),
   });

@@ -1,6 +1,7 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
 import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
+import { ByteBudget } from '../byte-budget.ts';
 import {
   type CallerName,
   type CommandRequest,
@@ -31,9 +32,14 @@ import { type CommandResult, commandMachine, type StoreInput } from './command.t
 import { createProcessLogic } from './process.ts';
 import { recordTransitions } from './recording.ts';
 import { type Admission, type CommandActor, type Limits, type Readmission, supervisorMachine } from './supervisor.ts';
+import { WaitingSecrets } from './waiting-secrets.ts';
 
 /** How long whoever stops a command waits for its outcome to be stored, in ms, once the command should have ended. */
 const STORE_MS = 5000;
+/** How much the scripts and stdins may take that are being stored: small requests can ask for large ones to run again. */
+const STORING_MAX_BYTES = 256 * 1024 * 1024;
+/** How much the secrets of waiting commands may take, in bytes. */
+const SECRETS_MAX_BYTES = 64 * 1024 * 1024;
 
 export interface CommanderOptions extends Limits {
   journal: Journal;
@@ -64,14 +70,14 @@ export interface CommandSystem extends Commander {
 /** Makes the root supervisor and starts it. */
 export function createCommandSystem(options: CommanderOptions): CommandSystem {
   const { journal, reader, maxQueued } = options;
-  /** Of the commands that wait: nowhere else, and so not in the context of an actor, which debugging may show. */
-  const secrets = new Map<string, SecretEnv>();
+  // Not in the context of an actor, which debugging may show.
+  const secrets = new WaitingSecrets(SECRETS_MAX_BYTES);
   const commandLogic = commandMachine.provide({
     actors: {
       process: createProcessLogic(journal, options.runner, secrets),
       store: fromPromise<void, StoreInput>(async ({ input }) => {
         // Of one that was stopped before its turn.
-        secrets.delete(input.uuid);
+        secrets.take(input.uuid);
         await journal.finish(input.uuid, input.outcome, new Date());
         options.runner.forget(input.uuid);
       }),
@@ -106,6 +112,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
   /** Commands that are being stored and have no actor yet. */
   const submissions = new Map<string, Promise<unknown>>();
+  const storing = new ByteBudget(STORING_MAX_BYTES);
   const results = new WeakMap<CommandActor, Promise<CommandResult>>();
 
   /**
@@ -158,10 +165,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
     const free = maxParallel - executing.size;
     if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
+    const bytes = request.script.length + (inputs.stdin?.length ?? 0);
+    if (!secrets.hasRoomFor(secretEnv) || !storing.take(bytes)) throw new QueueFull();
     const uuid = randomUUID();
     const secretNames = Object.keys(secretEnv);
     const admit = () => {
-      if (secretNames.length > 0) secrets.set(uuid, secretEnv);
+      secrets.keep(uuid, secretEnv);
       supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
     };
     const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), ...origin };
@@ -177,6 +186,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       return (await admitted) ? uuid : null;
     } finally {
       submissions.delete(uuid);
+      storing.giveBack(bytes);
     }
   }
 

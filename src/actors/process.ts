@@ -4,8 +4,9 @@
  * hears of them.
  */
 import { fromCallback } from 'xstate';
-import type { ProcessEnd, RunOptions, SecretEnv, Stop, StoredOutput } from '../command.ts';
+import type { ProcessEnd, RunOptions, Stop, StoredOutput } from '../command.ts';
 import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { WaitingSecrets } from './waiting-secrets.ts';
 
 /** What the command actor tells its process. */
 export type ProcessCommand = { type: 'terminate'; stop: Stop; graceMs: number } | { type: 'kill' };
@@ -32,7 +33,7 @@ export interface ProcessInput {
 export function createProcessLogic(
   journal: Journal,
   runner: ProcessRunner,
-  secrets: Map<string, SecretEnv>,
+  secrets: WaitingSecrets,
   now: () => Date = () => new Date(),
 ) {
   return fromCallback<ProcessCommand, ProcessInput>(({ input, receive, sendBack }) => {
@@ -54,8 +55,7 @@ export function createProcessLogic(
       const begun = await journal.begin(uuid, now());
       if (begun === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
       const { script, inputs, secretNames } = begun;
-      const secretEnv = secrets.get(uuid) ?? {};
-      secrets.delete(uuid);
+      const secretEnv = secrets.take(uuid);
       if (secretNames.some((name) => !Object.hasOwn(secretEnv, name))) {
         return { type: 'process.ended', end: { kind: 'secrets_lost' }, durationMs: null };
       }

@@ -11,12 +11,24 @@ import { tagAnswer } from './etag.ts';
 import { fieldFields, fieldsOf, PartialCommandBody } from './fields.ts';
 import { IdempotencyHeaders, idempotencyOfCreation, separateKeys } from './idempotency.ts';
 import { checkInputs, inputFields, labelsField, stdinField } from './inputs.ts';
-import { CommandBody, CommandParams, commandBody, errors, notFound, unavailable, uuidOf } from './schemas.ts';
-import { untilEnded, WaitQuery, waitOf } from './waiting.ts';
+import {
+  CommandBody,
+  CommandParams,
+  commandBody,
+  errors,
+  isAtMost,
+  notFound,
+  tooManyStreams,
+  unavailable,
+  uuidOf,
+} from './schemas.ts';
+import type { OpenStreams } from './streams.ts';
+import { openWait, untilEnded, WaitQuery } from './waiting.ts';
 
 export interface CommandRoutesOptions {
   commander: Commander;
   reader: CommandReader;
+  streams: OpenStreams;
 }
 
 /** Text that PostgreSQL can keep as it is: no NUL, and no half of a surrogate pair, which UTF-8 can't express. */
@@ -35,7 +47,7 @@ export const NewCommandBody = z
         .meta({ minLength: 1, examples: ['echo "Hello from $BASH_VERSION"'] }),
       description: storable('description')
         .refine(
-          (text) => [...text].length <= DESCRIPTION_MAX_CHARACTERS,
+          (text) => isAtMost(text, DESCRIPTION_MAX_CHARACTERS),
           `description must be at most ${DESCRIPTION_MAX_CHARACTERS} characters long`,
         )
         .default('')
@@ -64,7 +76,10 @@ const Stopped = z.object({ message: z.literal('command stopped successfully') })
 
 const elsewhere = '`COMMAND_ELSEWHERE`: it waits or runs under another server on the same database.';
 
-export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (app, { commander, reader }) => {
+export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async (
+  app,
+  { commander, reader, streams },
+) => {
   const endingOf = watchEndings(app);
   const answerCreated = createdAnswers(app, reader);
 
@@ -95,8 +110,9 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };
         const command = { script, description, durable, options, inputs, secretEnv, labels, pinned };
+        const ms = openWait(streams, request, reply);
         const created = await commander.submit(command, request.caller.name, idempotencyOfCreation(request, command));
-        return answerCreated(request, reply, created);
+        return answerCreated(reply, created, ms);
       },
     });
   }
@@ -115,14 +131,18 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         response: {
           200: z.union([CommandBody, PartialCommandBody]).describe('The command'),
           304: z.undefined().describe('It is as it was: its `ETag` is in `If-None-Match`.'),
-          ...errors({ 400: '`INVALID_REQUEST`: `wait`, `fields` or `output` is out of range.', ...notFound }),
+          ...errors({
+            400: '`INVALID_REQUEST`: `wait`, `fields` or `output` is out of range.',
+            ...notFound,
+            429: tooManyStreams,
+          }),
         },
       },
       onSend: tagAnswer,
     },
     async (request, reply) => {
       const uuid = uuidOf(request.params);
-      await untilEnded(reader, uuid, waitOf(request, request.query, reply), endingOf(reply));
+      await untilEnded(reader, uuid, openWait(streams, request, reply), endingOf(reply));
       const { withOutput, pick } = fieldsOf(request.query);
       const record = await reader.get(uuid, withOutput);
       if (record === null) throw new CommandNotFound();

@@ -1,10 +1,10 @@
 /** What the routes that create commands have in common. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { CommandReader, Submission } from '../ports.ts';
 import { watchEndings } from './ending.ts';
 import { CommandBody, commandBody } from './schemas.ts';
-import { untilEnded, type WaitQuery, waitOf } from './waiting.ts';
+import { untilEnded } from './waiting.ts';
 
 const Created = z.object({ uuid: z.uuid().describe('The uuid of the new command') });
 
@@ -34,13 +34,11 @@ export const creationRefusals = {
   409: '`IDEMPOTENCY_KEY_REUSED`: the key came with another request within the last 24 hours.',
   413: '`SCRIPT_TOO_LARGE` or `BODY_TOO_LARGE`: the script has more than 10 MiB, or the whole body 11 MiB or more.',
   415: '`UNSUPPORTED_MEDIA_TYPE`: the body is not `application/json`.',
-  429: '`QUEUE_FULL`: too many commands are waiting.',
-  503: '`DRAINING`: the server is shutting down. `STORAGE_UNAVAILABLE`: the database does not answer. Nothing was stored.',
+  429: '`QUEUE_FULL`: too many commands are waiting. `TOO_MANY_STREAMS`: the client has too many streams and waits open.',
+  503: '`DRAINING`: the server is shutting down. `STORAGE_UNAVAILABLE`: the database does not answer. `OVERLOADED`: large requests and answers take all the memory that they may. Nothing was stored.',
 };
 
-type WaitingRequest = FastifyRequest & { query: z.output<typeof WaitQuery> };
-
-/** Makes the function that answers when a command was created, or was for an earlier request; if wanted, when it has ended. */
+/** Makes the function that answers when a command was created, or was for an earlier request: once it has ended, or `ms` are over. */
 export function createdAnswers(app: FastifyInstance, reader: CommandReader) {
   const endingOf = watchEndings(app);
   /** Null also when the database does not answer meanwhile: the command is stored all the same. */
@@ -53,8 +51,7 @@ export function createdAnswers(app: FastifyInstance, reader: CommandReader) {
       return null;
     }
   };
-  return async (request: WaitingRequest, reply: FastifyReply, { uuid, isReplay }: Submission) => {
-    const ms = waitOf(request, request.query, reply);
+  return async (reply: FastifyReply, { uuid, isReplay }: Submission, ms: number) => {
     const record = ms === 0 ? null : await lookWhenEnded(uuid, ms, reply);
     reply.code(201).header('location', `/api/v1/commands/${uuid}`);
     if (isReplay) reply.header('idempotency-replayed', 'true');

@@ -5,11 +5,13 @@ import { z } from 'zod';
 import type { CommandEvent, CommandEvents, CommandReader } from '../ports.ts';
 import { watchEndings } from './ending.ts';
 import { announceEvents, event, Heartbeat, preamble } from './event-stream.ts';
-import { dropWhenStuck, onDemand } from './following.ts';
-import { errors, isoTime, query, unavailable } from './schemas.ts';
+import { onDemand } from './following.ts';
+import { errors, isoTime, query, tooManyStreams, unavailable } from './schemas.ts';
+import type { OpenStreams } from './streams.ts';
 
 export interface EventRoutesOptions {
   reader: CommandReader;
+  streams: OpenStreams;
 }
 
 const ID = /^\d{1,15}(\.\d{1,15}){0,500}$/;
@@ -23,7 +25,7 @@ const idParameter = (name: string) =>
 
 const stream = z.string().describe('Server-Sent Events') as z.ZodType<unknown> as z.ZodType<Readable>;
 
-export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app, { reader }) => {
+export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app, { reader, streams }) => {
   const endingOf = watchEndings(app);
   app.get(
     '/api/v1/events',
@@ -47,13 +49,17 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
         }),
         response: {
           200: { description: 'What happens', content: { 'text/event-stream': { schema: stream } } },
-          ...errors({ 400: '`INVALID_REQUEST`: a parameter is unknown, or no id.', 503: unavailable }),
+          ...errors({
+            400: '`INVALID_REQUEST`: a parameter is unknown, or no id.',
+            429: tooManyStreams,
+            503: unavailable,
+          }),
         },
       },
     },
     async (request, reply) => {
+      streams.open(request, reply);
       const ending = endingOf(reply);
-      dropWhenStuck(reply);
       const from = request.headers['last-event-id'] ?? request.query.from;
       const events = reader.events(from, ending);
       announceEvents(reply);

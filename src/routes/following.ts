@@ -1,13 +1,6 @@
 /** Sends the output of a command part by part, as far as its client takes it, and goes on until the command ends. */
 import { Readable } from 'node:stream';
-import type { FastifyReply } from 'fastify';
 import type { OutputPart, OutputQuery, Watch } from '../ports.ts';
-
-/**
- * How long a client may take nothing of what waits for it, in ms; then its connection is cut. Node looks at intervals of
- * this length, so it may be up to twice as long.
- */
-const WRITE_MS = 30_000;
 
 /** Reads a part of the output that is asked for. @throws CommandNotFound when the command has been deleted. */
 export type Read = (query: OutputQuery) => Promise<OutputPart>;
@@ -25,14 +18,6 @@ export interface Source {
   mayPass: (error: unknown) => boolean;
   /** Aborts when there is no more use in going on. */
   ending: AbortSignal;
-}
-
-/** Cuts the connection of a client that takes nothing of what waits for it. */
-export function dropWhenStuck({ raw }: FastifyReply): void {
-  raw.setTimeout(WRITE_MS, () => {
-    // Who follows a command that prints nothing is left in peace.
-    if (raw.writableLength > 0) raw.destroy();
-  });
 }
 
 /**

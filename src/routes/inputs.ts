@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { STRINGS_MAX_BYTES, stringsBytes } from '../command.ts';
 import { StringsTooLarge } from '../errors.ts';
+import { isAtMost } from './schemas.ts';
 
 /** Longest string that execve(2) takes (MAX_ARG_STRLEN), in bytes, without the NUL at its end. */
 const STRING_MAX_BYTES = 128 * 1024 - 1;
@@ -95,7 +96,7 @@ function labelsProblem(labels: Record<string, unknown>): Problem | undefined {
     }
     const problem = textProblem(value);
     if (problem !== undefined) return { key, sentence: problem };
-    if ([...(value as string)].length > LABEL_MAX_CHARACTERS) {
+    if (!isAtMost(value as string, LABEL_MAX_CHARACTERS)) {
       return { key, sentence: `must be at most ${LABEL_MAX_CHARACTERS} characters long` };
     }
   }

@@ -7,12 +7,14 @@ import { CommandNotFound, RangeNotSatisfiable, StorageUnavailable } from '../err
 import type { CommandReader, OutputPart } from '../ports.ts';
 import { watchEndings } from './ending.ts';
 import { acceptsEvents, announceEvents } from './event-stream.ts';
-import { dropWhenStuck, onDemand, partsOf, type Read, type Source, type Wanted } from './following.ts';
+import { onDemand, partsOf, type Read, type Source, type Wanted } from './following.ts';
 import { hasSeenEnd, outputEvents, placeParameter } from './output-events.ts';
-import { CommandParams, errors, notFound, query, uuidOf, wholeNumber } from './schemas.ts';
+import { CommandParams, errors, notFound, query, tooManyStreams, uuidOf, wholeNumber } from './schemas.ts';
+import type { OpenStreams } from './streams.ts';
 
 export interface OutputRoutesOptions {
   reader: CommandReader;
+  streams: OpenStreams;
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
 }
@@ -45,7 +47,10 @@ const streamed = (what: string) => z.string().describe(what) as z.ZodType<unknow
 const bytes = { 'text/plain': { schema: streamed('Bytes as they were printed') } };
 const events = { 'text/event-stream': { schema: streamed('Server-Sent Events') } };
 
-export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (app, { reader, isStorageError }) => {
+export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (
+  app,
+  { reader, streams, isStorageError },
+) => {
   const mayPass = (error: unknown) => error instanceof StorageUnavailable || isStorageError(error);
   const endingOf = watchEndings(app);
 
@@ -78,13 +83,14 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (a
             400: '`INVALID_REQUEST`: a parameter is unknown or out of range.',
             ...notFound,
             416: '`RANGE_NOT_SATISFIABLE`: the output has no byte in this range; `Content-Range` says how long it is.',
+            429: tooManyStreams,
           }),
         },
       },
     },
     async (request, reply) => {
+      streams.open(request, reply);
       const ending = endingOf(reply);
-      dropWhenStuck(reply);
 
       const uuid = uuidOf(request.params);
       const read: Read = async (query) => {

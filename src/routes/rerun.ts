@@ -6,11 +6,13 @@ import { CreatedAnswer, createdAnswers, creationRefusals, limitRefusals } from '
 import { IdempotencyHeaders, idempotencyOfRerun, separateKeys } from './idempotency.ts';
 import { inputFields } from './inputs.ts';
 import { CommandParams, errors, notFound, uuidOf } from './schemas.ts';
-import { WaitQuery } from './waiting.ts';
+import type { OpenStreams } from './streams.ts';
+import { openWait, WaitQuery } from './waiting.ts';
 
 export interface RerunRoutesOptions {
   commander: Commander;
   reader: CommandReader;
+  streams: OpenStreams;
 }
 
 /** What is stored nowhere. */
@@ -28,7 +30,7 @@ export const RerunBody = z
   // Fastify's word for no body.
   .nullable();
 
-export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app, { commander, reader }) => {
+export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app, { commander, reader, streams }) => {
   const answerCreated = createdAnswers(app, reader);
 
   app.post(
@@ -65,9 +67,10 @@ export const rerunRoutes: FastifyPluginAsyncZod<RerunRoutesOptions> = async (app
     async (request, reply) => {
       const uuid = uuidOf(request.params);
       const secretEnv = request.body?.secret_env ?? {};
+      const ms = openWait(streams, request, reply);
       const idempotency = idempotencyOfRerun(request, uuid, secretEnv);
       const created = await commander.rerun(uuid, secretEnv, request.caller.name, idempotency);
-      return answerCreated(request, reply, created);
+      return answerCreated(reply, created, ms);
     },
   );
 };

@@ -132,6 +132,10 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
   };
 }
 
+/** Whether a text has at most so many characters; those of a much longer one are not counted. */
+export const isAtMost = (text: string, characters: number) =>
+  text.length <= 2 * characters && [...text].length <= characters;
+
 /** With these codes we say when to come again. */
 const RETRYABLE = ['429', '503'];
 const retryHeaders = { 'Retry-After': { type: 'integer', description: 'Seconds to wait before trying again' } };
@@ -146,7 +150,10 @@ export function errors<Code extends number>(sentences: Record<Code, string>) {
   ) as Record<Code, typeof ErrorBody>;
 }
 
-export const unavailable = '`STORAGE_UNAVAILABLE`: the database does not answer.';
+export const unavailable =
+  '`STORAGE_UNAVAILABLE`: the database does not answer. `OVERLOADED`: large requests and answers take all the memory that they may.';
+
+export const tooManyStreams = '`TOO_MANY_STREAMS`: the client has too many streams and waits open.';
 
 /** What all routes of one command may answer. */
 export const notFound = {

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { CommandReader } from '../ports.ts';
 import { wholeNumber } from './schemas.ts';
+import type { OpenStreams } from './streams.ts';
 
 /** How long a client may wait, in seconds. */
 const WAIT_MAX_S = 300;
@@ -18,7 +19,7 @@ export const WaitQuery = z.object({
  * How long a client wants to wait, in ms: what its query says, else its header `Prefer` (RFC 7240). What the header asks
  * for is a wish: more than we allow becomes as much as we do, and what is no number is ignored.
  */
-export function waitOf(request: FastifyRequest, { wait }: z.output<typeof WaitQuery>, reply: FastifyReply): number {
+function waitOf(request: FastifyRequest, { wait }: z.output<typeof WaitQuery>, reply: FastifyReply): number {
   if (wait !== undefined) return wait * 1000;
   const preferences = [request.headers.prefer ?? []].flat().join();
   const [, preferred] = /(?:^|,)\s*wait\s*=\s*"?(\d+)/i.exec(preferences) ?? [];
@@ -26,6 +27,15 @@ export function waitOf(request: FastifyRequest, { wait }: z.output<typeof WaitQu
   const seconds = Math.min(Number(preferred), WAIT_MAX_S);
   reply.header('preference-applied', `wait=${seconds}`);
   return seconds * 1000;
+}
+
+export type WaitingRequest = FastifyRequest & { query: z.output<typeof WaitQuery> };
+
+/** How long a client is to wait, in ms, counted among its open streams. @throws TooManyStreams */
+export function openWait(streams: OpenStreams, request: WaitingRequest, reply: FastifyReply): number {
+  const ms = waitOf(request, request.query, reply);
+  if (ms > 0) streams.open(request, reply);
+  return ms;
 }
 
 /** Resolves when a command has ended, or is not there; when the time is over, or `ending` aborts, whatever it does. */

@@ -12,6 +12,8 @@ import {
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 
+const MIB = 1024 * 1024;
+
 function system(options: Partial<CommanderOptions> = {}) {
   const journal = new FakeJournal();
   const runner = new FakeRunner();
@@ -219,6 +221,33 @@ t.test('a delete stops first, and takes the command away', async (t) => {
   await removed;
   t.notOk(journal.commands.has(uuid));
   await t.rejects(commander.remove(uuid), new CommandNotFound());
+});
+
+t.test('what is being stored takes only so much memory, and then the queue counts as full', async (t) => {
+  const { commander, journal } = system();
+  const large = { ...request, script: 'x'.repeat(200 * MIB) };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  journal.hold = promise;
+  const first = commander.submit(large);
+  await t.rejects(commander.submit(large), new QueueFull());
+  await t.rejects(commander.submit({ ...request, inputs: { stdin: Buffer.alloc(57 * MIB) } }), new QueueFull());
+  const small = commander.submit(request);
+  resolve();
+  await t.resolves(Promise.all([first, small]));
+  await t.resolves(commander.submit(large), 'stored ones count no more');
+});
+
+t.test('the secrets of commands that wait take only so much memory, and then the queue counts as full', async (t) => {
+  const { commander, runner, running } = system({ maxParallel: 1 });
+  const secret = { ...request, secretEnv: { TOKEN: 'x'.repeat(40 * MIB) } };
+  const first = await commander.submit(secret);
+  await running(first);
+  const second = await commander.submit(secret);
+  await t.rejects(commander.submit(secret), new QueueFull());
+  await t.resolves(commander.submit(request), 'one without secrets');
+  runner.process(first).end();
+  await running(second);
+  await t.resolves(commander.submit(secret), 'there is room again once it runs');
 });
 
 t.test('draining stops what runs, leaves what waits, and takes nothing new', async (t) => {

@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { type AccessOptions, buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
+import type { RequestLimits } from '../../src/limits/limits.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { Changes } from '../../src/persistence/changes.ts';
 import { BatchJournal } from '../../src/persistence/journal.ts';
@@ -27,6 +28,8 @@ export interface TestAppOptions {
   timeoutMs?: number | undefined;
   maxTimeoutMs?: number;
   outputLimitBytes?: number;
+  /** What clients may have of the server, where that differs from the defaults. */
+  limits?: Partial<RequestLimits>;
   /** That of another application; else one of its own. */
   database?: TestDatabase;
   /** Who may come in; everybody unless given. */
@@ -63,7 +66,14 @@ export interface TestApp {
 
 export async function startApp(
   t: Test,
-  { outputLimitBytes = 10 * 1024 * 1024, owner = 1, database: given, access, ...options }: TestAppOptions = {},
+  {
+    outputLimitBytes = 10 * 1024 * 1024,
+    owner = 1,
+    database: given,
+    access,
+    limits = {},
+    ...options
+  }: TestAppOptions = {},
 ): Promise<TestApp> {
   const database = given ?? (await openDatabase(t));
   const changes = new Changes();
@@ -116,6 +126,7 @@ export async function startApp(
     metrics,
     isStorageError: isUnavailable,
     access: accessWith(access),
+    limits,
   });
   t.teardown(async () => {
     await commander.drain();
