@@ -21,7 +21,19 @@ const NO_SCRIPTS = ['', 'a\0b', '\ud800', 7, null, true, [], {}, ['echo x'], { s
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 30 }),
   fc.string({ unit: 'binary', maxLength: 30 }),
-  fc.constantFrom('', ' ', '\0', '\ud800', '\u2028', '\r\nEvil: yes', '%00', '%', '😀'.repeat(200), 'x'.repeat(5000)),
+  fc.constantFrom(
+    '',
+    ' ',
+    '\0',
+    'long\0enough',
+    '\ud800',
+    '\u2028',
+    '\r\nEvil: yes',
+    '%00',
+    '%',
+    '😀'.repeat(200),
+    'x'.repeat(5000),
+  ),
   fc.constantFrom(
     '__proto__',
     'constructor',
@@ -191,19 +203,23 @@ const queryText = fc.oneof(
   fc.constantFrom('true', 'TRUE', '0', '00', '1e3', '01', '+1', '１'),
 );
 
-/** A parameter several times, or none. */
-function queryOf({ name, schema }: Parameter): fc.Arbitrary<string[][]> {
+/** A parameter with a value; if it is to be spoiled, with an absurd one, or twice. */
+function pairsOf({ name, schema }: Parameter, isSpoiled: boolean): fc.Arbitrary<[string, string][]> {
   const key = name === 'label' ? fc.constantFrom('label.a', 'label.env', 'label.constructor') : fc.constant(name);
+  const good = fc.tuple(key, valid(schema, name).map(String));
   // How long to wait is not left to chance.
-  const value =
-    name === 'wait'
-      ? valid(schema, name)
-      : fc.oneof({ weight: 4, arbitrary: valid(schema, name) }, { weight: 1, arbitrary: queryText });
-  return fc.oneof(
-    { weight: 8, arbitrary: fc.constant([]) },
-    { weight: 4, arbitrary: fc.tuple(key, value.map(String)).map((one) => [one]) },
-    { weight: 1, arbitrary: fc.array(fc.tuple(key, value.map(String)), { maxLength: 3 }) },
-  ) as fc.Arbitrary<string[][]>;
+  if (!isSpoiled || name === 'wait') return good.map((pair) => [pair]);
+  const bad = fc.tuple(key, queryText);
+  return fc.oneof({ weight: 4, arbitrary: bad.map((pair) => [pair]) }, { weight: 1, arbitrary: fc.tuple(good, good) });
+}
+
+/** A few parameters, of which one at most is wrong: it would hide what is wrong with others. */
+function queryOf(parameters: readonly Parameter[]): fc.Arbitrary<[string, string][]> {
+  const chosen = fc.shuffledSubarray([...parameters], { maxLength: Math.min(3, parameters.length) });
+  return fc
+    .tuple(chosen, fc.boolean())
+    .chain(([some, isSpoiled]) => fc.tuple(...some.map((one, i) => pairsOf(one, isSpoiled && i === 0))))
+    .map((pairs) => pairs.flat());
 }
 
 /** URLs take any character as an escape, but no half of a pair. */
@@ -217,7 +233,7 @@ const uuid = fc.oneof(
 
 function requestsOf(operation: Operation): fc.Arbitrary<FuzzRequest> {
   const { parameters, body } = operation;
-  const query = parameters.filter((parameter) => parameter.in === 'query').map(queryOf);
+  const query = queryOf(parameters.filter((parameter) => parameter.in === 'query'));
   const own = parameters.filter((parameter) => parameter.in === 'header');
   const headers = fc.record({
     ...Object.fromEntries(Object.entries(HEADERS).map(([name, value]) => [name, seldom(value, 15)])),
@@ -228,16 +244,10 @@ function requestsOf(operation: Operation): fc.Arbitrary<FuzzRequest> {
     ),
   });
   const unknown = seldom(fc.tuple(text, queryText), 20);
-  return fc.record({ uuid, query: fc.tuple(...query), unknown, headers, body: bodyOf(body) }).map((parts) => {
-    const pairs = [...parts.query.flat(), ...(parts.unknown === undefined ? [] : [parts.unknown])] as [
-      string,
-      string,
-    ][];
+  return fc.record({ uuid, query, unknown, headers, body: bodyOf(body) }).map((parts) => {
     // What would wait for long is no parameter here.
-    const search = pairs
-      .filter(([name], i) => name !== 'wait' || i < parts.query.flat().length)
-      .map(([name, value]) => `${escaped(name)}=${escaped(value)}`)
-      .join('&');
+    const more = parts.unknown === undefined || parts.unknown[0] === 'wait' ? [] : [parts.unknown];
+    const search = [...parts.query, ...more].map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join('&');
     const path = operation.path.replace('{uuid}', parts.uuid);
     const { 'content-type': type, ...given } = parts.headers as Record<string, string | undefined>;
     const all = { ...given, ...(parts.body !== undefined && type !== '' && { 'content-type': type }) };

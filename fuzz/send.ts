@@ -43,7 +43,10 @@ export function send(
         outgoing.destroy();
       }
     });
-    incoming.on('error', reject);
+    // An output breaks off when its command is deleted meanwhile: that is how clients know.
+    incoming.on('error', (error) =>
+      operation.id === 'getOutput' ? resolve({ status, headers, text }) : reject(error),
+    );
     incoming.on('end', () => resolve({ status, headers, text }));
   });
   outgoing.end(body);
