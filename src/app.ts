@@ -4,7 +4,6 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { Access } from './access/caller.ts';
 import { type GuardOptions, registerGuard } from './access/guard.ts';
 import { hardenAnswers } from './access/headers.ts';
-import { limitRate } from './access/rate-limit.ts';
 import { answerClientError, answerFrameworkError, registerErrorAnswers } from './http-errors.ts';
 import { checkHeads } from './limits/heads.ts';
 import { HeldBytes } from './limits/held-bytes.ts';
@@ -29,8 +28,6 @@ import { transitionRoutes } from './routes/transitions.ts';
 export interface AccessOptions extends GuardOptions {
   /** Who may see the documentation; undefined: it is not there. */
   docs: Access | undefined;
-  /** How many requests a caller may send in a minute; undefined: as many as he likes. */
-  ratePerMinute: number | undefined;
 }
 
 export interface AppOptions {
@@ -70,10 +67,9 @@ export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
   hardenAnswers(app);
   checkHeads(app);
   const { access } = options;
-  registerGuard(app, access);
+  await registerGuard(app, access);
   held.register(app);
   acceptJsonOnly(app, held);
-  if (access.ratePerMinute !== undefined) await limitRate(app, access.ratePerMinute);
 
   await registerOpenApi(app);
   if (access.docs !== undefined) await registerDocs(app, access.docs);

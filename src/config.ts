@@ -91,7 +91,7 @@ const schema = z.object({
   SHELLVISOR_CGROUPS: oneOf('auto', 'off').default('auto'),
   SHELLVISOR_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(2000),
   SHELLVISOR_MAX_STREAMS: wholeNumber(0, 1_000_000).default(500),
-  SHELLVISOR_MAX_HELD_BYTES: wholeNumber(0, Number.MAX_SAFE_INTEGER).default(268_435_456),
+  SHELLVISOR_MAX_HELD_BYTES: wholeNumber(16_777_216, Number.MAX_SAFE_INTEGER).default(268_435_456),
 });
 
 /** The configuration of the server. All times are in ms. */

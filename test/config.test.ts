@@ -70,7 +70,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     SHELLVISOR_SANDBOX: 'always',
     SHELLVISOR_MAX_CONNECTIONS: '10',
     SHELLVISOR_MAX_STREAMS: '0',
-    SHELLVISOR_MAX_HELD_BYTES: '1048576',
+    SHELLVISOR_MAX_HELD_BYTES: '16777216',
   };
   t.match(loadConfig(env), {
     host: '::1',
@@ -96,7 +96,7 @@ t.test('every variable is read, and an empty one counts as unset', async (t) => 
     scripts: { dataDir: '/somewhere', cgroups: true, sandboxAlways: true, maxProcesses: 500, maxOpenFiles: 1024 },
     maxConnections: 10,
     maxStreams: 0,
-    maxHeldBytes: 1_048_576,
+    maxHeldBytes: 16_777_216,
   });
 });
 

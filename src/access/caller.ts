@@ -1,4 +1,5 @@
 /** Who sends a request, and what he may do. */
+import { ScopeMissing } from '../errors.ts';
 
 /** What a token may be good for. */
 export const SCOPES = ['read', 'run', 'stop', 'delete', 'admin'] as const;
@@ -19,6 +20,12 @@ export const STRANGER: Caller = { name: null, scopes: new Set() };
 
 /** What a caller must be allowed to do for a route: all of these. `public`: nothing, not even to have a token. */
 export type Access = 'public' | readonly [Scope, ...Scope[]];
+
+/** @throws ScopeMissing */
+export function demandScope(caller: Caller, access: Access): void {
+  const missing = missingScope(caller, access);
+  if (missing !== undefined) throw new ScopeMissing(caller.name ?? 'of nobody', missing);
+}
 
 /** @returns the first scope that he lacks; undefined when there is none. */
 export function missingScope({ scopes }: Caller, access: Access): Scope | undefined {

@@ -8,9 +8,10 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { ScopeMissing, TokenRequired } from '../errors.ts';
-import { type Access, ANYONE, type Caller, missingScope, STRANGER } from './caller.ts';
+import { type Access, ANYONE, type Caller, demandScope, STRANGER } from './caller.ts';
 import type { Keyring } from './keyring.ts';
 import { createOriginCheck } from './origins.ts';
+import { createRateLimit } from './rate-limit.ts';
 import { countOf } from './raw-headers.ts';
 
 declare module 'fastify' {
@@ -28,13 +29,17 @@ export interface GuardOptions {
   keyring: Keyring;
   /** Names that the server answers to beside those of loopback, in lower case. */
   allowedHosts: ReadonlySet<string>;
+  /** How many requests a client may send in a minute; undefined: as many as he likes. */
+  ratePerMinute: number | undefined;
 }
 
 /** `Bearer` and a token (RFC 6750, 2.1); the name of the scheme in any case (RFC 9110, 11.1). */
 const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i;
 
 /** Guards all routes that are registered afterwards. */
-export function registerGuard(app: FastifyInstance, { keyring, allowedHosts }: GuardOptions): void {
+export async function registerGuard(app: FastifyInstance, options: GuardOptions): Promise<void> {
+  const { keyring, allowedHosts, ratePerMinute } = options;
+  const countRequest = ratePerMinute === undefined ? undefined : await createRateLimit(app, ratePerMinute);
   const checkOrigin = createOriginCheck(allowedHosts);
   const beingAnswered = new Set<FastifyRequest>();
   app.decorateRequest('caller', null as unknown as Caller);
@@ -50,16 +55,21 @@ export function registerGuard(app: FastifyInstance, { keyring, allowedHosts }: G
   app.addHook('onRequest', (request, reply, done) => {
     // Also of what has no route: a stranger learns nothing of which there are.
     const { access = ['read'] } = request.routeOptions.config;
+    let refusal: Error | undefined;
+    request.caller = STRANGER;
     try {
       checkOrigin(request.raw);
       request.caller = keyring.isWanted ? identify(keyring, request) : ANYONE;
       admit(request.caller, access);
     } catch (error) {
       challenge(reply, error);
-      return done(error as Error);
+      refusal = error as Error;
     }
     if (request.caller.name !== null) beingAnswered.add(request);
-    done();
+    // Whoever looks after the server may always ask whether it lives.
+    if (countRequest === undefined || access === 'public') return done(refusal);
+    // Who is refused counts too, by his address: else tokens could be tried out at full speed.
+    countRequest(request).then(() => done(refusal), done);
   });
   app.addHook('onResponse', (request, _, done) => {
     beingAnswered.delete(request);
@@ -88,9 +98,8 @@ function identify(keyring: Keyring, { headers, raw }: FastifyRequest): Caller {
 
 /** @throws TokenRequired, ScopeMissing */
 function admit(caller: Caller, access: Access): void {
-  const missing = missingScope(caller, access);
-  if (missing === undefined) return;
-  throw caller === STRANGER ? new TokenRequired(false) : new ScopeMissing(`${caller.name}`, missing);
+  if (caller === STRANGER && access !== 'public') throw new TokenRequired(false);
+  demandScope(caller, access);
 }
 
 /** Makes all routes of a scope, which libraries have registered, ask the same of a caller. */

@@ -23,7 +23,7 @@ export class Keyring {
   readonly #own: readonly KnownToken[];
   #known: readonly KnownToken[];
   readonly #file: string | undefined;
-  /** Of the file, as of the last look at it. */
+  /** Of the file, as it was read last. */
   #version: string | undefined;
 
   /** @throws StartupError when the file can't be used. */
@@ -64,15 +64,21 @@ export class Keyring {
   watch(onChanged: () => void, onError: (error: Error) => void): () => void {
     const file = this.#file;
     if (file === undefined) return () => {};
+    let told: string | undefined;
     const look = () => {
       const version = versionOf(file);
       if (version === this.#version) return;
-      this.#version = version;
       try {
         this.#known = this.#read();
       } catch (error) {
-        return onError(error as Error);
+        // It is tried again each second, and may fail for the same reason each time.
+        const { message } = error as Error;
+        if (message !== told) onError(error as Error);
+        told = message;
+        return;
       }
+      this.#version = version;
+      told = undefined;
       onChanged();
     };
     const timer = setInterval(look, LOOK_MS).unref();

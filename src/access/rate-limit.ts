@@ -1,20 +1,27 @@
-/** How many requests a caller may send. */
+/** How many requests a client may send in a minute. */
 import rateLimit from '@fastify/rate-limit';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RateLimited } from '../errors.ts';
 import { clientOf } from './client.ts';
 
-/** How many callers are kept in mind; beyond that those who were not seen for the longest time are forgotten. */
-const CALLERS = 10_000;
+/** How many clients are kept in mind; beyond that those who were not seen for the longest time are forgotten. */
+const CLIENTS = 10_000;
 
-/** Limits all routes that are registered afterwards. Whoever looks after the server may always ask whether it lives. */
-export async function limitRate(app: FastifyInstance, perMinute: number): Promise<void> {
+/** Counts a request for its client. @throws RateLimited */
+export type CountRequest = (request: FastifyRequest) => Promise<void>;
+
+/** Not as hooks of routes: those who are refused count too, and so do requests that have no route. */
+export async function createRateLimit(app: FastifyInstance, perMinute: number): Promise<CountRequest> {
   await app.register(rateLimit, {
+    global: false,
     max: perMinute,
     timeWindow: 60_000,
-    cache: CALLERS,
+    cache: CLIENTS,
     keyGenerator: clientOf,
-    allowList: ({ routeOptions }) => routeOptions.config.access === 'public',
-    errorResponseBuilder: (_, { ttl }) => new RateLimited(perMinute, Math.ceil(ttl / 1000)),
   });
+  const count = app.createRateLimit();
+  return async (request) => {
+    const counted = await count(request);
+    if (!counted.isAllowed && counted.isExceeded) throw new RateLimited(perMinute, counted.ttlInSeconds);
+  };
 }

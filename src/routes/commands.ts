@@ -1,6 +1,7 @@
 /** /api/v1/commands and /api/v1/durables/commands */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { demandScope } from '../access/caller.ts';
 import { DESCRIPTION_MAX_CHARACTERS, SCRIPT_MAX_BYTES } from '../command.ts';
 import { CommandNotFound, ScriptTooLarge } from '../errors.ts';
 import type { Commander, CommandReader } from '../ports.ts';
@@ -60,7 +61,7 @@ export const NewCommandBody = z
       pinned: z
         .boolean('pinned must be true or false')
         .optional()
-        .describe('Whether it stays when many are deleted: by retention, or by a filter'),
+        .describe('Whether it stays when many are deleted: by retention, or by a filter; wants the scope `delete` too'),
     },
     {
       error: (issue) => {
@@ -106,6 +107,8 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
       handler: async (request, reply) => {
         const { script, description, labels = {}, pinned, env, cwd, args, stdin } = request.body;
         const { secret_env: secretEnv = {} } = request.body;
+        // A pin keeps it from being deleted.
+        if (pinned) demandScope(request.caller, ['delete']);
         if (Buffer.byteLength(script) > SCRIPT_MAX_BYTES) throw new ScriptTooLarge(SCRIPT_MAX_BYTES);
         const options = optionsFromJson(request.body);
         const inputs = { env, cwd, args, stdin };

@@ -87,8 +87,11 @@ t.test('a file that changes is in force a moment later, and who is still in it i
     await until('it is told', () => errors.length > 0);
     t.match(errors[0], /line 4: must be/);
     t.equal(keyring.callerOf('a'), stays);
+    writeFileSync(file, `${lineOf('comes', ['stop'], 'd')}\n`);
+    await until('what mends it is in force', () => changes === 2);
+    t.equal(keyring.callerOf('a'), undefined);
     rmSync(file);
     await until('its end is told', () => errors.length > 1);
-    t.equal(keyring.callerOf('a'), stays);
+    t.match(keyring.callerOf('d'), { name: 'comes' });
   });
 });

@@ -170,8 +170,16 @@ t.test('a client that sends too much is told when to come again, by its token or
     body: { code: 'RATE_LIMITED', error: 'more than 3 requests a minute; try again later' },
   });
   t.match(Number(refused.headers['retry-after']), 60);
+  t.equal((await get('read', '/nothing')).status, 429, 'what has no route counts too');
   t.equal((await get('run.read')).status, 200, 'another one is not limited by it');
   for (let i = 0; i < 5; i++) t.equal((await get('read', '/manage/health')).status, 200, 'health is always told');
+  const wrong = async () =>
+    (await request('GET', '/api/v1/commands', undefined, { authorization: 'Bearer nobodys' })).status;
+  t.same(
+    [await wrong(), await wrong(), await wrong(), await wrong()],
+    [401, 401, 401, 429],
+    'tokens can not be tried out',
+  );
   const open = await startApp(t, { access: { ratePerMinute: 1 } });
   t.same(
     [(await open.request('GET', '/api/v1/commands')).status, (await open.request('GET', '/api/v1/commands')).status],
@@ -205,4 +213,13 @@ t.test('answers are not for other pages, and pages have a strict policy', async 
     ).status,
     404,
   );
+});
+
+t.test('who may run and not delete can not keep a command from being deleted', async (t) => {
+  const { request } = await startApp(t, { access: { keyring: keyringWith(t, ['run'], ['run', 'delete']) } });
+  const post = (...scopes: (typeof SCOPES)[number][]) =>
+    request('POST', '/api/v1/commands', { script: ':', pinned: true }, as(scopes.join('.')));
+  t.match(await post('run'), { status: 403, body: { code: 'SCOPE_MISSING', error: /scope delete/ } });
+  t.equal((await post('run', 'delete')).status, 201);
+  t.equal((await request('POST', '/api/v1/commands', { script: ':', pinned: false }, as('run'))).status, 201);
 });
