@@ -22,6 +22,7 @@ import { pinRoutes } from './routes/pins.ts';
 import { pruneRoutes } from './routes/prune.ts';
 import { rerunRoutes } from './routes/rerun.ts';
 import { OpenStreams } from './routes/streams.ts';
+import { statechartRoutes } from './routes/statecharts.ts';
 import { transitionRoutes } from './routes/transitions.ts';
 
 /** Who may come in. */
@@ -79,6 +80,7 @@ export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
   await app.register(pruneRoutes, options);
   await app.register(outputRoutes, options);
   await app.register(transitionRoutes, options);
+  await app.register(statechartRoutes, options);
   await app.register(pinRoutes, options);
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);

@@ -28,6 +28,9 @@ export class Gate implements Behind {
   async remove(...args: Parameters<Behind['remove']>) {
     return opened(this.#commander).remove(...args);
   }
+  load() {
+    return opened(this.#commander).load();
+  }
   async pin(...args: Parameters<Behind['pin']>) {
     return opened(this.#keeper).pin(...args);
   }

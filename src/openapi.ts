@@ -44,14 +44,18 @@ const REFERENCE = new RegExp(`^${SCHEMAS}(.*?)(?:Input)?$`);
 const transformObject: SwaggerTransformObject = (document) => {
   const { paths, components, ...rest } = addSchemas(document) as OpenApi;
   const schemas: Record<string, object | undefined> = {};
-  const renamed = JSON.stringify(paths, (key, value) => {
-    if (key === 'requestBody') return requestBodyOf(value);
-    const name = key === '$ref' ? REFERENCE.exec(value)?.[1] : undefined;
-    if (name === undefined) return value;
-    schemas[name] = components.schemas[value.slice(SCHEMAS.length)];
-    return SCHEMAS + name;
-  });
-  return { ...rest, paths: JSON.parse(renamed), components: { ...components, schemas } } as OpenApi;
+  /** The same with plain names; what it refers to is added. */
+  const renamed = <T>(node: T): T => {
+    const text = JSON.stringify(node, (key, value) => {
+      if (key === 'requestBody') return requestBodyOf(value);
+      const name = key === '$ref' ? REFERENCE.exec(value)?.[1] : undefined;
+      if (name === undefined) return value;
+      schemas[name] ??= renamed(components.schemas[value.slice(SCHEMAS.length)]);
+      return SCHEMAS + name;
+    });
+    return JSON.parse(text);
+  };
+  return { ...rest, paths: renamed(paths), components: { ...components, schemas } } as OpenApi;
 };
 
 interface RequestBody {

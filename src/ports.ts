@@ -365,16 +365,22 @@ export interface Commander {
   stop(uuid: string, by: CallerName): Promise<void>;
   /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
   remove(uuid: string, by: CallerName): Promise<void>;
+  /** How the supervisor stands at this moment. */
+  load(): Load;
 }
 
-/** How many commands wait and run. */
+/** How the supervisor stands: what it takes, and how many commands wait and run. */
 export interface Load {
+  /** `accepting`; `draining`: it takes nothing new and waits for what runs to end; `drained`: nothing runs any more. */
+  state: 'accepting' | 'draining' | 'drained';
   /** Commands that wait for a slot. */
   waiting: number;
   /** Slots that are taken. */
   executing: number;
   maxParallel: number;
   maxQueued: number;
+  /** Commands that need no slot any more and whose outcome is being stored. */
+  storing: number;
 }
 
 /** The figures of the server, as whoever watches it wants them. */

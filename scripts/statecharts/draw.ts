@@ -1,14 +1,14 @@
 import { instance } from '@viz-js/viz';
-import type { AnyStateMachine } from 'xstate';
+import type { Statechart } from '../../src/statecharts/chart.ts';
 import { FONT, graphOf } from './graph.ts';
 
 /** The font of the layout and, for machines without it, those of the same widths. */
 const FONTS = `${FONT}, Arial, 'Liberation Sans', sans-serif`;
 
 /** Draws a machine as an SVG picture; the same machine gives the same text. */
-export async function drawStatechart(machine: AnyStateMachine): Promise<string> {
+export async function drawStatechart(chart: Statechart): Promise<string> {
   const viz = await instance();
-  const svg = viz.renderString(graphOf(machine), { format: 'svg' });
+  const svg = viz.renderString(graphOf(chart), { format: 'svg' });
   // What stands before names the version of Graphviz and a DTD, which a page does not need.
   return svg.slice(svg.indexOf('<svg')).replaceAll(`"${FONT},sans-Serif"`, `"${FONTS}"`);
 }

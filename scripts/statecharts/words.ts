@@ -1,13 +1,13 @@
-/** What the picture of a machine needs in words beside the events. */
+/** What the statechart of a machine needs in words beside the events. */
 import type { AnyTransitionDefinition } from 'xstate';
 
 /** One action or guard, as a machine refers to it: by name, as an object with a type, or as a function of XState's. */
 type Reference = string | { type?: string; assignment?: object };
 
-/** The guard of a transition in brackets; `[else]` where it is what remains of others, nothing where it stands alone. */
-export function guardOf({ guard, source, eventType }: AnyTransitionDefinition): string {
-  if (guard === undefined) return (source.transitions.get(eventType)?.length ?? 0) > 1 ? '[else]' : '';
-  return `[${nameOf(guard as Reference) ?? 'a condition'}]`;
+/** The guard of a transition; `else` where it is what remains of others, null where it stands alone. */
+export function guardOf({ guard, source, eventType }: AnyTransitionDefinition): string | null {
+  if (guard === undefined) return (source.transitions.get(eventType)?.length ?? 0) > 1 ? 'else' : null;
+  return nameOf(guard as Reference) ?? 'a condition';
 }
 
 /** The names of actions, without those by which XState keeps the timers of `after`. */

@@ -26,7 +26,7 @@ import {
   StringsTooLarge,
   TimeoutTooLong,
 } from '../errors.ts';
-import type { Commander, CommandReader, Journal, Load, ProcessRunner, Submission } from '../ports.ts';
+import type { Commander, CommandReader, Journal, ProcessRunner, Submission } from '../ports.ts';
 import { admission } from '../transitions.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
@@ -62,7 +62,6 @@ export interface CommandSystem extends Commander {
   admit(commands: Iterable<Admission>): void;
   /** Goes on with commands whose scripts outlived the server before this one. */
   readmit(commands: Iterable<Readmission>): void;
-  load(): Load;
   /** Takes nothing new, stops what executes, and resolves when all of that is stored. */
   drain(): Promise<void>;
 }
@@ -248,7 +247,14 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       }
     },
 
-    load: () => ({ waiting: waiting.size, executing: executing.size, maxParallel, maxQueued }),
+    load: () => ({
+      state: supervisor.getSnapshot().value,
+      waiting: waiting.size,
+      executing: executing.size,
+      maxParallel,
+      maxQueued,
+      storing: commands.size - waiting.size - executing.size,
+    }),
 
     async drain() {
       supervisor.send({ type: 'drain' });

@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { missingScope } from '../access/caller.ts';
 import type { Metrics, Readiness } from '../ports.ts';
+import { QueueBody, queueBody } from './schemas.ts';
 
 export interface ManageRoutesOptions {
   readiness: () => Promise<Readiness>;
@@ -27,15 +28,7 @@ const ReadinessBody = z
       .int()
       .nullable()
       .describe("The process id of the launcher; null when scripts run in the server's own process"),
-    queue: z
-      .object({
-        waiting: z.int().describe('Commands that wait for a slot'),
-        executing: z.int().describe('Slots that are taken'),
-        max_parallel: z.int().describe('Slots'),
-        max_queued: z.int().describe('Commands that may wait; one more gets 429'),
-      })
-      .nullable()
-      .describe('How much there is to do; null while it starts'),
+    queue: QueueBody.nullable().describe('How much there is to do; null while it starts'),
     storage: z
       .object({
         commands: z.int().describe('Commands that are stored'),
@@ -85,12 +78,7 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
     },
     async (request, reply) => {
       const { launcherPid, layers, load, storage: use, ...rest } = await readiness();
-      const queue = load && {
-        waiting: load.waiting,
-        executing: load.executing,
-        max_parallel: load.maxParallel,
-        max_queued: load.maxQueued,
-      };
+      const queue = load && queueBody(load);
       const storage = use && {
         commands: use.commands,
         pinned: use.pinned,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type CommandRecord, type CommandSummary, REASONS, STATUSES } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
+import type { Load } from '../ports.ts';
 import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
 import { ProgressJson } from '../run-progress.ts';
@@ -135,6 +136,21 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
 /** Whether a text has at most so many characters; those of a much longer one are not counted. */
 export const isAtMost = (text: string, characters: number) =>
   text.length <= 2 * characters && [...text].length <= characters;
+
+/** How much a server has to do, as clients see it. */
+export const QueueBody = z.object({
+  waiting: z.int().describe('Commands that wait for a slot'),
+  executing: z.int().describe('Slots that are taken'),
+  max_parallel: z.int().describe('Slots'),
+  max_queued: z.int().describe('Commands that may wait; one more gets 429'),
+});
+
+export const queueBody = ({ waiting, executing, maxParallel, maxQueued }: Load): z.input<typeof QueueBody> => ({
+  waiting,
+  executing,
+  max_parallel: maxParallel,
+  max_queued: maxQueued,
+});
 
 /** With these codes we say when to come again. */
 const RETRYABLE = ['429', '503'];

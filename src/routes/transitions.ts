@@ -30,6 +30,13 @@ export const TransitionBody = z
   })
   .meta({ id: 'Transition' });
 
+/** The steps of a command. @throws CommandNotFound */
+export async function stepsOf(reader: CommandReader, uuid: string): Promise<z.input<typeof TransitionBody>[]> {
+  const transitions = await reader.transitions(uuid);
+  if (transitions === null) throw new CommandNotFound();
+  return transitions.map(({ at, ...transition }) => ({ ...transition, at: new Date(at).toISOString() }));
+}
+
 export const transitionRoutes: FastifyPluginAsyncZod<TransitionRoutesOptions> = async (app, { reader }) => {
   app.get(
     '/api/v1/commands/:uuid/transitions',
@@ -46,10 +53,6 @@ export const transitionRoutes: FastifyPluginAsyncZod<TransitionRoutesOptions> = 
         response: { 200: z.array(TransitionBody).describe('Its steps'), ...errors(notFound) },
       },
     },
-    async ({ params }) => {
-      const transitions = await reader.transitions(uuidOf(params));
-      if (transitions === null) throw new CommandNotFound();
-      return transitions.map(({ at, ...transition }) => ({ ...transition, at: new Date(at).toISOString() }));
-    },
+    ({ params }) => stepsOf(reader, uuidOf(params)),
   );
 };

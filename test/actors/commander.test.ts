@@ -396,7 +396,8 @@ t.test('of two requests with one key only one is admitted, and takes room in the
   await whole.submit(request, null);
   await running(`${first?.uuid}`);
   t.same(runner.starts, [first?.uuid]);
-  t.same(whole.load(), { waiting: 1, executing: 1, maxParallel: 1, maxQueued: 1 });
+  const counts = { waiting: 1, executing: 1, maxParallel: 1, maxQueued: 1, storing: 0 };
+  t.same(whole.load(), { state: 'accepting', ...counts });
 });
 
 t.test('whoever finds its key taken by a command that comes to nothing has its turn', async (t) => {

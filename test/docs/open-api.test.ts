@@ -64,6 +64,8 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /api/v1/commands/{uuid}/output': guarded('200', '204', '206', '400', '404', '416', '503'),
     'POST /api/v1/commands/{uuid}/rerun': guarded('201', '400', '404', '409', '413', '415', '503'),
     'GET /api/v1/commands/{uuid}/transitions': guarded('200', '404', '503'),
+    'GET /api/v1/commands/{uuid}/statechart': guarded('200', '404', '503'),
+    'GET /api/v1/commands/{uuid}/statechart.svg': guarded('200', '404', '503'),
     'PATCH /api/v1/commands/{uuid}': guarded('200', '404', '409', '503'),
     'DELETE /api/v1/commands/{uuid}': guarded('204', '404', '409', '503'),
     'PUT /api/v1/commands/{uuid}/pin': guarded('204', '404', '503'),
@@ -72,6 +74,8 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /manage/health': ['200'],
     'GET /manage/ready': ['200', '503'],
     'GET /manage/metrics': guarded('200'),
+    'GET /manage/statechart': guarded('200', '503'),
+    'GET /manage/statechart.svg': guarded('200', '503'),
   });
 });
 
@@ -100,7 +104,19 @@ t.test('every error answer has the shape of Error, and says when to come again w
 
 t.test('every reference leads to a schema, and every schema is used', async (t) => {
   const names = valuesOf('$ref', document).map((reference) => String(reference).replace('#/components/schemas/', ''));
-  const schemas = ['Command', 'Error', 'NewCommand', 'PartialCommand', 'Pruned', 'Readiness', 'Rerun', 'Transition'];
+  const schemas = [
+    'Command',
+    'CommandStatechart',
+    'Error',
+    'NewCommand',
+    'PartialCommand',
+    'Pruned',
+    'Readiness',
+    'Rerun',
+    'Statechart',
+    'SupervisorStatechart',
+    'Transition',
+  ];
   t.same([...new Set(names)].sort(), schemas);
   t.same(Object.keys(document.components.schemas).sort(), schemas);
 });

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { type AnyStateNode, setup } from 'xstate';
+import { describeMachine } from '../../scripts/statecharts/describe.ts';
 import { drawStatechart } from '../../scripts/statecharts/draw.ts';
 import { STATECHARTS } from '../../scripts/statecharts.ts';
+import { initialId, type Statechart } from '../../src/statecharts/chart.ts';
 
 /** The lines of text that a person sees in a picture. */
 function textsOf(svg: string): string[] {
@@ -20,13 +22,22 @@ function shapesOf(svg: string, id: string): number {
   return group.match(/<path /g)?.length ?? 0;
 }
 
-for (const { machine, file } of STATECHARTS) {
+for (const { machine, file, dataFile } of STATECHARTS) {
   t.test(`the picture of the ${machine.id} machine`, async (t) => {
     const svg = readFileSync(file, 'utf8');
     const texts = textsOf(svg);
 
     t.test('is what the code says (else: npm run statecharts)', async (t) => {
-      t.equal(svg, await drawStatechart(machine));
+      t.equal(svg, await drawStatechart(describeMachine(machine)));
+    });
+
+    t.test('has its data beside it, as the code says it, with the ids of what is drawn', async (t) => {
+      const chart: Statechart = JSON.parse(readFileSync(dataFile, 'utf8'));
+      t.same(chart, describeMachine(machine), 'else: npm run statecharts');
+      const drawn = new Set([...svg.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id));
+      for (const { id } of chart.states) t.ok(drawn.has(id), id);
+      for (const { id, to } of chart.transitions) t.equal(drawn.has(id), to !== null, id);
+      for (const { id, initial } of [chart, ...chart.states]) t.equal(drawn.has(initialId(id)), initial !== null, id);
     });
 
     t.test('shows each state by its name, a final one doubled', async (t) => {
@@ -66,6 +77,12 @@ t.test('timers, invoked actors, guards and actions are readable', async (t) => {
   for (const line of ['[isDrained]', 'an actor is done / forgetCommand']) t.ok(supervisor?.includes(line), line);
 });
 
+t.test('what the server reads of them while it runs is in its image, and in its package', async (t) => {
+  const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+  t.ok(read('.dockerignore').split('\n').includes('!docs/statecharts'));
+  t.ok(JSON.parse(read('package.json')).files.includes('docs'));
+});
+
 t.test('a change of a machine changes its picture', async (t) => {
   const lamp = (on: string) =>
     setup({}).createMachine({
@@ -73,8 +90,8 @@ t.test('a change of a machine changes its picture', async (t) => {
       initial: 'dark',
       states: { dark: { on: { [on]: 'bright' } }, bright: { after: { 500: 'dark' } } },
     });
-  const before = textsOf(await drawStatechart(lamp('press')));
-  const after = textsOf(await drawStatechart(lamp('a < b & c')));
+  const before = textsOf(await drawStatechart(describeMachine(lamp('press'))));
+  const after = textsOf(await drawStatechart(describeMachine(lamp('a < b & c'))));
   t.same(before, ['lamp', 'dark', 'bright', 'press', 'after 500 ms']);
   t.same(after, ['lamp', 'dark', 'bright', 'a &lt; b &amp; c', 'after 500 ms']);
 });

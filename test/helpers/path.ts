@@ -1,4 +1,5 @@
 /** Paths of commands, held against the statechart as it is drawn. */
+import { describeMachine } from '../../scripts/statecharts/describe.ts';
 import { graphOf } from '../../scripts/statecharts/graph.ts';
 import { commandMachine } from '../../src/actors/command.ts';
 
@@ -18,7 +19,7 @@ interface Arrow {
   head: string;
 }
 
-const { edges = [] } = graphOf(commandMachine);
+const { edges = [] } = graphOf(describeMachine(commandMachine));
 const nameOf = (id: string) => id.replace(/^(cluster )?command\.?/, '');
 /** Where the dot of a state leads. */
 const initials = new Map(
@@ -32,7 +33,13 @@ const ARROWS: readonly Arrow[] = edges.flatMap(({ tail, head, attributes = {} })
   if (tail === 'command starts') return [{ tail: null, event: '', head: nameOf(head) }];
   if (tail.endsWith(' starts')) return [];
   const { ltail, label } = attributes;
-  return [{ tail: nameOf(`${ltail ?? tail}`), event: textOf(label), head: initials.get(head) ?? nameOf(head) }];
+  return [
+    {
+      tail: nameOf(`${ltail ?? tail}`.replace(/ any$/, '')),
+      event: textOf(label),
+      head: initials.get(head) ?? nameOf(head),
+    },
+  ];
 });
 
 function isAlong({ tail, event, head }: Arrow, { from, ...step }: PathStep): boolean {

@@ -24,6 +24,7 @@ t.test('a server that starts before its database says so, waits for it, and then
     ['POST', COMMANDS, { script: 'true' }],
     ['POST', DURABLES, { script: 'true' }],
     ['GET', COMMANDS],
+    ['GET', '/manage/statechart'],
     ...['GET', 'PATCH', 'DELETE'].map((method) => [method, `${COMMANDS}/00000000-0000-4000-8000-000000000000`]),
   ] as [string, string, object?][]) {
     const answer = await server.request(method, path, payload);
