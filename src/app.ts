@@ -12,9 +12,10 @@ import { acceptJsonOnly } from './limits/json-body.ts';
 import { DEFAULT_LIMITS, type RequestLimits } from './limits/limits.ts';
 import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerDocs, registerOpenApi } from './openapi.ts';
-import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from './ports.ts';
+import type { Commander, CommandKeeper, CommandReader, Inspection, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { eventRoutes } from './routes/events.ts';
+import { inspectRoutes } from './routes/inspect.ts';
 import { listRoutes } from './routes/list.ts';
 import { manageRoutes } from './routes/manage.ts';
 import { outputRoutes } from './routes/output.ts';
@@ -37,6 +38,8 @@ export interface AppOptions {
   keeper: CommandKeeper;
   readiness: () => Promise<Readiness>;
   metrics: Metrics;
+  /** Shows the actors, where that is wanted. */
+  inspection?: Inspection | undefined;
   /** Whether an error of a read means that the database can't be reached at the moment. */
   isStorageError: (error: unknown) => boolean;
   access: AccessOptions;
@@ -84,5 +87,6 @@ export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
   await app.register(pinRoutes, options);
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
+  await app.register(inspectRoutes, options);
   return app;
 }

@@ -92,6 +92,7 @@ const schema = z.object({
   SHELLVISOR_MAX_CONNECTIONS: wholeNumber(1, 1_000_000).default(2000),
   SHELLVISOR_MAX_STREAMS: wholeNumber(0, 1_000_000).default(500),
   SHELLVISOR_MAX_HELD_BYTES: wholeNumber(16_777_216, Number.MAX_SAFE_INTEGER).default(268_435_456),
+  SHELLVISOR_INSPECT: oneOf('0', '1').default('0'),
 });
 
 /** The configuration of the server. All times are in ms. */
@@ -141,6 +142,8 @@ export interface Config {
   maxStreams: number;
   /** How many bytes large requests and answers may take together. */
   maxHeldBytes: number;
+  /** Whether those who may do everything can follow what happens in the actors. */
+  inspect: boolean;
   /** The environment that scripts get their clean one from. */
   environment: Record<string, string | undefined>;
 }
@@ -171,6 +174,12 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       `HOST=${v.HOST} would let everyone who reaches this machine run scripts on it; leave HOST at 127.0.0.1, ` +
         'set SHELLVISOR_TOKEN or SHELLVISOR_TOKEN_FILE, ' +
         'or SHELLVISOR_ALLOW_ANONYMOUS=yes where something else guards the port',
+    );
+  }
+  if (!isLocal && v.SHELLVISOR_INSPECT === '1') {
+    throw new StartupError(
+      `SHELLVISOR_INSPECT=1 is for debugging on this machine, and HOST=${v.HOST} lets others reach it; ` +
+        'leave HOST at 127.0.0.1, or SHELLVISOR_INSPECT unset',
     );
   }
   const { SHELLVISOR_RATE_PER_MINUTE: rate = isLocal ? 'off' : RATE_PER_MINUTE } = v;
@@ -209,6 +218,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxConnections: v.SHELLVISOR_MAX_CONNECTIONS,
     maxStreams: v.SHELLVISOR_MAX_STREAMS,
     maxHeldBytes: v.SHELLVISOR_MAX_HELD_BYTES,
+    inspect: v.SHELLVISOR_INSPECT === '1',
     environment: env,
   };
 }

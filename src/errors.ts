@@ -82,6 +82,22 @@ export class RangeNotSatisfiable extends DomainError {
   }
 }
 
+/** Somebody wants to see what happens in the actors of a server that was not started for that. */
+export class InspectionOff extends DomainError {
+  readonly code = 'INSPECTION_OFF';
+  readonly statusCode = 404;
+  constructor() {
+    super('nothing is to be seen of the actors here: start the server with SHELLVISOR_INSPECT=1');
+  }
+}
+
+/** Whoever follows the actors takes so little of it that he was left behind. */
+export class InspectorTooSlow extends Error {
+  constructor() {
+    super('too much has happened in the actors that was not taken');
+  }
+}
+
 /** A cursor that no list with these filters has given. */
 export class BadCursor extends DomainError {
   readonly code = 'BAD_CURSOR';

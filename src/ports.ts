@@ -383,6 +383,39 @@ export interface Load {
   storing: number;
 }
 
+/** What has happened in an actor. Neither what it keeps nor what its events carry: that holds what clients have sent. */
+export type Inspected = {
+  /** The name of the actor in this server, and nowhere else. */
+  actor: string;
+  /** `supervisor`, the uuid of a command, or what that has invoked. */
+  name: string;
+  /** The `actor` that has created it; null: nobody. */
+  parent: string | null;
+  /** In ms since the epoch. */
+  at: number;
+} & (
+  | ({ type: 'actor' } & ActorState)
+  /** `source`: the `actor` that has sent it; null: it came from outside. */
+  | { type: 'event'; event: string; source: string | null }
+  | ({ type: 'snapshot'; event: string } & ActorState)
+);
+
+interface ActorState {
+  /** Dotted where it lies in another one; null: it has none, or is only being made. */
+  state: string | null;
+  status: 'active' | 'done' | 'error' | 'stopped';
+}
+
+/** Shows what happens in the actors, to those who debug the server. */
+export interface Inspection {
+  /**
+   * Tells at first which actors live, but for commands that wait, then what happens to all, in order. There is a batch
+   * about each second at least, empty when nothing has happened. Ends when `signal` aborts.
+   * @throws InspectorTooSlow when it is asked too seldom.
+   */
+  follow(signal: AbortSignal): AsyncGenerator<Inspected[]>;
+}
+
 /** The figures of the server, as whoever watches it wants them. */
 export interface Metrics {
   readonly contentType: string;

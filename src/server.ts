@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Access } from './access/caller.ts';
 import { Keyring } from './access/keyring.ts';
 import { type CommandSystem, createCommandSystem } from './actors/commander.ts';
-import { logTransitions } from './actors/inspector.ts';
+import { ActorInspector, logTransitions } from './actors/inspector.ts';
 import { buildApp } from './app.ts';
 import { banner } from './banner.ts';
 import { outputLimitOf } from './command.ts';
@@ -158,6 +158,7 @@ async function start(
   parts.database = database;
 
   const gate = new Gate();
+  const inspector = config.inspect ? new ActorInspector() : undefined;
   const readiness = () => lookAtReadiness(parts, runner, stopping);
   const metrics = new PrometheusMetrics();
   metrics.collectProcess();
@@ -167,6 +168,7 @@ async function start(
     keeper: gate,
     readiness,
     metrics,
+    inspection: inspector,
     isStorageError: isUnavailable,
     access: {
       keyring,
@@ -227,7 +229,7 @@ async function start(
     runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
     onError: (message, uuid, err) => log.error({ err, uuid }, message),
-    inspect: log.isLevelEnabled('debug') ? logTransitions(log) : undefined,
+    inspect: all(inspector?.observe, log.isLevelEnabled('debug') ? logTransitions(log) : undefined),
   });
   parts.commander = commander;
   metrics.collectFrom({
@@ -282,6 +284,15 @@ async function lookAtReadiness(parts: Parts, runner: ProcessRunner, stopping: Ab
   if (stopping.aborted) return { ...base, status: 'draining' };
   if (storage === undefined || commander === undefined) return { ...base, status: 'starting' };
   return { ...base, status: isUp && !storage.journal.isStuck ? 'ready' : 'unavailable' };
+}
+
+/** One that calls all of those that there are; undefined: there is none, and nothing has to be told at all. */
+function all<T>(...observers: (((event: T) => void) | undefined)[]): ((event: T) => void) | undefined {
+  const [first, ...others] = observers.filter((observer) => observer !== undefined);
+  if (first === undefined || others.length === 0) return first;
+  return (event) => {
+    for (const observer of [first, ...others]) observer(event);
+  };
 }
 
 /** Who may see the documentation. */

@@ -36,6 +36,7 @@ t.test('without any variable the defaults hold', async (t) => {
     maxConnections: 2000,
     maxStreams: 500,
     maxHeldBytes: 268_435_456,
+    inspect: false,
     environment: {},
   });
   const { maxConnections, maxStreams, maxHeldBytes } = DEFAULT_LIMITS;
@@ -121,6 +122,7 @@ t.test('a value of no use is refused with the name of its variable', async (t) =
       '0',
       /^SHELLVISOR_RATE_PER_MINUTE must be off or a whole number from 1 to 1000000000/,
     ],
+    ['SHELLVISOR_INSPECT', 'yes', /^SHELLVISOR_INSPECT must be one of 0, 1, not "yes"$/],
     ['SHELLVISOR_DOCS', 'yes', /^SHELLVISOR_DOCS must be one of public, token, off/],
     ['SHELLVISOR_RUN_AS', 'a:b:c', /^SHELLVISOR_RUN_AS must be a user, or a user and a group such as/],
     ['SHELLVISOR_MAX_OPEN_FILES', '15', /^SHELLVISOR_MAX_OPEN_FILES must be a whole number from 16 to/],
@@ -161,6 +163,19 @@ t.test(
     for (const HOST of ['127.0.0.1', '127.9.9.9', 'localhost', '::1']) t.equal(loadConfig({ HOST }).host, HOST);
   },
 );
+
+t.test('what happens in the actors is shown on this machine only', async (t) => {
+  t.equal(loadConfig({}).inspect, false);
+  const env = { SHELLVISOR_INSPECT: '1' };
+  t.equal(loadConfig(env).inspect, true);
+  t.equal(loadConfig({ ...env, HOST: '0.0.0.0', SHELLVISOR_SOCKET: '/run/shellvisor.sock' }).inspect, true);
+  for (const more of [{ SHELLVISOR_TOKEN: 'sixteen-letters!' }, { SHELLVISOR_ALLOW_ANONYMOUS: 'yes' }]) {
+    t.throws(() => loadConfig({ ...env, HOST: '0.0.0.0', ...more }), {
+      message: /^SHELLVISOR_INSPECT=1 is for debugging on this machine, and HOST=0\.0\.0\.0 lets others reach it/,
+      constructor: StartupError,
+    });
+  }
+});
 
 t.test(
   'where others reach the server, a client may send a hundred requests a second unless one says otherwise',

@@ -1,5 +1,10 @@
 /** Server-Sent Events (WHATWG HTML, 9.2): how they are asked for, and how they are written. */
+import type { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+
+/** An answer that is a stream of events. */
+export const StreamBody = z.string().describe('Server-Sent Events') as z.ZodType<unknown> as z.ZodType<Readable>;
 
 /** After how long without an event something is sent, in ms, so that proxies keep the connection open. */
 const HEARTBEAT_MS = 15_000;

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { CommandEvent, CommandEvents, CommandReader } from '../ports.ts';
 import { watchEndings } from './ending.ts';
-import { announceEvents, event, Heartbeat, preamble } from './event-stream.ts';
+import { announceEvents, event, Heartbeat, preamble, StreamBody } from './event-stream.ts';
 import { onDemand } from './following.ts';
 import { errors, isoTime, query, tooManyStreams, unavailable } from './schemas.ts';
 import type { OpenStreams } from './streams.ts';
@@ -22,8 +22,6 @@ const idParameter = (name: string) =>
     .regex(ID, `${name} must be the id of an event`)
     .optional()
     .meta({ examples: ['760.759.1234'] });
-
-const stream = z.string().describe('Server-Sent Events') as z.ZodType<unknown> as z.ZodType<Readable>;
 
 export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app, { reader, streams }) => {
   const endingOf = watchEndings(app);
@@ -48,7 +46,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
           ),
         }),
         response: {
-          200: { description: 'What happens', content: { 'text/event-stream': { schema: stream } } },
+          200: { description: 'What happens', content: { 'text/event-stream': { schema: StreamBody } } },
           ...errors({
             400: '`INVALID_REQUEST`: a parameter is unknown, or no id.',
             429: tooManyStreams,

@@ -31,6 +31,7 @@ const WANTED: Record<string, string[]> = {
   'GET /manage/health': [],
   'GET /manage/ready': [],
   'GET /manage/metrics': ['read'],
+  'GET /manage/inspect': ['admin'],
   'GET /manage/statechart': ['read'],
   'GET /manage/statechart.svg': ['read'],
   'GET /docs/': [],

@@ -74,6 +74,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /manage/health': ['200'],
     'GET /manage/ready': ['200', '503'],
     'GET /manage/metrics': guarded('200'),
+    'GET /manage/inspect': guarded('200', '404'),
     'GET /manage/statechart': guarded('200', '503'),
     'GET /manage/statechart.svg': guarded('200', '503'),
   });

@@ -2,6 +2,7 @@
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
+import { ActorInspector } from '../../src/actors/inspector.ts';
 import { type AccessOptions, buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
 import type { RequestLimits } from '../../src/limits/limits.ts';
@@ -34,6 +35,8 @@ export interface TestAppOptions {
   database?: TestDatabase;
   /** Who may come in; everybody unless given. */
   access?: Partial<AccessOptions>;
+  /** Whether one can follow what happens in its actors. */
+  inspect?: boolean;
   /** The number of its server, where several share a database. */
   owner?: number;
 }
@@ -72,6 +75,7 @@ export async function startApp(
     database: given,
     access,
     limits = {},
+    inspect,
     ...options
   }: TestAppOptions = {},
 ): Promise<TestApp> {
@@ -96,6 +100,7 @@ export async function startApp(
   const keeper = createKeeper({ pool, deletePool: pool, turns: createTurns(), changes });
   const storageUse = watchStorageUse(() => selectStorageUse(pool));
   const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
+  const inspector = inspect ? new ActorInspector() : undefined;
   const commander = createCommandSystem({
     journal: metrics.around(journal),
     reader,
@@ -107,6 +112,7 @@ export async function startApp(
     timeoutMs: undefined,
     maxTimeoutMs: undefined,
     onError: (message, uuid) => t.fail(`${message}: ${uuid}`),
+    inspect: inspector?.observe,
     ...options,
   });
   metrics.collectFrom({ load: commander.load, journalLagMs: () => journal.lagMs, storageUse });
@@ -124,6 +130,7 @@ export async function startApp(
       storage: await storageUse(),
     }),
     metrics,
+    inspection: inspector,
     isStorageError: isUnavailable,
     access: accessWith(access),
     limits,
