@@ -121,8 +121,8 @@ t.test('who is too far behind is cut off, and who keeps up is not', async (t) =>
   await commander.drain();
   // Once drained each of these changes nothing, and is told by two events.
   const happens = (times: number) => Promise.all(Array.from({ length: times }, () => commander.drain()));
-  await happens(9000);
-  t.equal((await nextEvents(events, 18_000)).length, 18_000);
+  await happens(500);
+  t.equal((await nextEvents(events, 1000)).length, 1000);
   await happens(10_100);
   await t.rejects(Array.fromAsync(events), { message: 'terminated' });
 });
