@@ -65,6 +65,13 @@ t.test('each actor, each event and each state is told, in order, with who sent i
   );
 });
 
+t.test('of events and states only names are told', async (t) => {
+  const events = await follow(t);
+  const uuid = await submit('exit 0');
+  const keys = new Set((await untilDone(events, uuid)).flatMap(({ data }) => Object.keys(data)));
+  t.same([...keys].sort(), ['actor', 'at', 'event', 'name', 'parent', 'source', 'state', 'status']);
+});
+
 t.test('who comes later is told what lives, but for what waits', async (t) => {
   const running = await submit('exec sleep 60');
   const waiting = await submit('true');
