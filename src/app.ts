@@ -22,8 +22,8 @@ import { outputRoutes } from './routes/output.ts';
 import { pinRoutes } from './routes/pins.ts';
 import { pruneRoutes } from './routes/prune.ts';
 import { rerunRoutes } from './routes/rerun.ts';
-import { OpenStreams } from './routes/streams.ts';
 import { statechartRoutes } from './routes/statecharts.ts';
+import { OpenStreams } from './routes/streams.ts';
 import { transitionRoutes } from './routes/transitions.ts';
 
 /** Who may come in. */

@@ -5,15 +5,17 @@ import { InspectionOff } from '../errors.ts';
 import type { Inspected, Inspection } from '../ports.ts';
 import { watchEndings } from './ending.ts';
 import { announceEvents, event, Heartbeat, preamble, StreamBody } from './event-stream.ts';
-import { dropWhenStuck, onDemand } from './following.ts';
-import { errors, isoTime } from './schemas.ts';
+import { onDemand } from './following.ts';
+import { errors, isoTime, tooManyStreams } from './schemas.ts';
+import type { OpenStreams } from './streams.ts';
 
 export interface InspectRoutesOptions {
   /** Undefined: the server was not started for that. */
   inspection?: Inspection | undefined;
+  streams: OpenStreams;
 }
 
-export const inspectRoutes: FastifyPluginAsyncZod<InspectRoutesOptions> = async (app, { inspection }) => {
+export const inspectRoutes: FastifyPluginAsyncZod<InspectRoutesOptions> = async (app, { inspection, streams }) => {
   const endingOf = watchEndings(app);
   app.get(
     '/manage/inspect',
@@ -32,15 +34,18 @@ export const inspectRoutes: FastifyPluginAsyncZod<InspectRoutesOptions> = async 
           'What events carry and actors keep is not told. Who is more than 20000 events behind is cut off.',
         response: {
           200: { description: 'What happens', content: { 'text/event-stream': { schema: StreamBody } } },
-          ...errors({ 404: '`INSPECTION_OFF`: the server was not started with `SHELLVISOR_INSPECT=1`.' }),
+          ...errors({
+            404: '`INSPECTION_OFF`: the server was not started with `SHELLVISOR_INSPECT=1`.',
+            429: tooManyStreams,
+          }),
         },
       },
     },
     async (request, reply) => {
       if (inspection === undefined) throw new InspectionOff();
+      streams.open(request, reply);
       announceEvents(reply);
       if (request.method === 'HEAD') return reply.send(Readable.from([]));
-      dropWhenStuck(reply);
       return reply.send(onDemand(textOf(inspection.follow(endingOf(reply)))));
     },
   );
