@@ -1,4 +1,14 @@
-# The server alone; docker-compose.yml puts a PostgreSQL beside it. Node runs the TypeScript as it is: nothing to build.
+# The server alone; docker-compose.yml puts a PostgreSQL beside it. Node runs the TypeScript as it is; built is the dashboard
+# only. Its libraries go into its files, so they are not in the image.
+
+FROM node:26-bookworm-slim AS dashboard
+WORKDIR /app
+COPY .npmrc package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY scripts/build-web.ts scripts/
+COPY src src
+COPY web web
+RUN node scripts/build-web.ts
 
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
@@ -11,6 +21,8 @@ RUN npm ci --omit=dev --ignore-scripts \
  && node -e "require('koffi')"
 # .dockerignore says what this is.
 COPY . .
+RUN rm -rf web scripts
+COPY --from=dashboard /app/web/dist web/dist
 # The image keeps the modes of the checkout, and a umask of 077 would leave the server unable to read itself.
 RUN chmod -R a+rX .
 

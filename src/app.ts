@@ -14,6 +14,7 @@ import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerDocs, registerOpenApi } from './openapi.ts';
 import type { Commander, CommandKeeper, CommandReader, Inspection, Metrics, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
+import { dashboardRoutes } from './routes/dashboard.ts';
 import { eventRoutes } from './routes/events.ts';
 import { inspectRoutes } from './routes/inspect.ts';
 import { listRoutes } from './routes/list.ts';
@@ -45,6 +46,8 @@ export interface AppOptions {
   access: AccessOptions;
   /** What differs from the defaults. */
   limits?: Partial<RequestLimits>;
+  /** Where the dashboard was built to, if it was; undefined: there is none. */
+  dashboard?: string;
   logger?: FastifyBaseLogger;
 }
 
@@ -88,5 +91,6 @@ export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
   await app.register(inspectRoutes, options);
+  if (options.dashboard !== undefined) await app.register(dashboardRoutes, { dashboard: options.dashboard });
   return app;
 }

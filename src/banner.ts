@@ -21,7 +21,7 @@ export function banner({ state, address, socket, wantsToken, hasDocs, dataDir, w
   return `
   shellvisor ${state}
 
-    API    ${address}/api/v1/commands${socket === undefined ? '' : ` (by ${socket})`}
+${socket === undefined ? `    Open   ${address}/\n` : ''}    API    ${address}/api/v1/commands${socket === undefined ? '' : ` (by ${socket})`}
 ${hasDocs ? `    Docs   ${address}/docs\n` : ''}    Data   ${dataDir} (${where})
 
     Try    ${curl} -H 'Content-Type: application/json'${token} -d '{"script":"echo Hello"}' ${address}/api/v1/commands

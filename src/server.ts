@@ -24,6 +24,7 @@ import { type Database, locateDatabase, openStorage, type Storage } from './pers
 import type { ProcessRunner, Readiness } from './ports.ts';
 import { createInProcessRunner } from './process/in-process.ts';
 import { connectLauncher, type LauncherOptions, type LauncherRunner } from './process/through-launcher.ts';
+import { DASHBOARD } from './programs.ts';
 import { findAccount } from './scripts/account.ts';
 import { onShutdownSignals, SHUTDOWN_SIGNALS } from './signals.ts';
 
@@ -177,6 +178,7 @@ async function start(
       ratePerMinute: config.ratePerMinute,
     },
     limits: config,
+    dashboard: DASHBOARD,
     logger: log,
   });
   parts.app = app;

@@ -6,8 +6,17 @@
  *     for await (const event of shellvisor.follow(uuid)) if (event.type === 'output') process.stdout.write(event.bytes);
  */
 import { Refused, Unreachable } from './errors.ts';
-import { follow } from './follow.ts';
-import type { Command, CommandEvent, ErrorAnswer, NewCommand, Pruned, Transition } from './types.ts';
+import { follow, type StreamOptions, watch } from './follow.ts';
+import type {
+  Command,
+  CommandEvent,
+  CommandPage,
+  ErrorAnswer,
+  ListEvent,
+  NewCommand,
+  Pruned,
+  Transition,
+} from './types.ts';
 
 export interface ShellvisorOptions {
   /** Where the server is; `http://localhost:8080` unless given. */
@@ -43,10 +52,9 @@ export interface PruneOptions {
   signal?: AbortSignal;
 }
 
-export interface FollowOptions {
+export interface FollowOptions extends Partial<StreamOptions> {
   /** How long the server may be away, in ms; a minute unless given. */
   patienceMs?: number;
-  signal?: AbortSignal;
 }
 
 const DEFAULT_URL = 'http://localhost:8080';
@@ -91,14 +99,32 @@ export class Shellvisor {
     return this.#json(`/api/v1/commands${queryOf(query)}`);
   }
 
+  /**
+   * One page of the list, newest first, and where the next one begins: its `cursor`, for the same filters. With
+   * `fields` or `output` in the query some fields are missing.
+   */
+  async page(query: ListQuery = {}): Promise<CommandPage> {
+    const response = await this.#fetch(`/api/v1/commands${queryOf(query)}`);
+    const next = /<([^>]*)>; rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    const total = response.headers.get('x-total-count');
+    return {
+      commands: await this.#bodyOf(response),
+      cursor: next === undefined ? undefined : (new URL(next, this.url).searchParams.get('cursor') ?? undefined),
+      total: total === null ? undefined : Number(total),
+    };
+  }
+
   /** What happens to a command, until it ends; goes on by itself when the connection breaks or the server restarts. */
-  follow(uuid: string, { patienceMs = PATIENCE_MS, signal }: FollowOptions = {}): AsyncGenerator<CommandEvent> {
-    const open = (lastId: string | undefined) =>
-      this.#fetch(`${pathOf(uuid)}/output`, {
-        headers: { accept: 'text/event-stream', ...(lastId !== undefined && { 'last-event-id': lastId }) },
-        ...(signal !== undefined && { signal }),
-      });
-    return follow(open, patienceMs, signal);
+  follow(uuid: string, { patienceMs = PATIENCE_MS, ...options }: FollowOptions = {}): AsyncGenerator<CommandEvent> {
+    return follow(this.#events(`${pathOf(uuid)}/output`, options.signal), { patienceMs, ...options });
+  }
+
+  /**
+   * What becomes of all commands, without an end; goes on by itself like `follow`. `start` comes first, and `reset` where
+   * something was missed: look at the list then.
+   */
+  watch({ patienceMs = PATIENCE_MS, ...options }: FollowOptions = {}): AsyncGenerator<ListEvent> {
+    return watch(this.#events('/api/v1/events', options.signal), { patienceMs, ...options });
   }
 
   /** Stops a command; resolves once nothing of it lives. */
@@ -133,8 +159,19 @@ export class Shellvisor {
     return this.#json(path, { method: 'POST', headers, body: JSON.stringify(body) });
   }
 
+  #events(path: string, signal: AbortSignal | undefined) {
+    return (lastId: string | undefined) =>
+      this.#fetch(path, {
+        headers: { accept: 'text/event-stream', ...(lastId !== undefined && { 'last-event-id': lastId }) },
+        ...(signal !== undefined && { signal }),
+      });
+  }
+
   async #json<Answer>(path: string, init?: RequestInit): Promise<Answer> {
-    const response = await this.#fetch(path, init);
+    return this.#bodyOf(await this.#fetch(path, init));
+  }
+
+  async #bodyOf<Answer>(response: Response): Promise<Answer> {
     return (await response.json().catch((error) => {
       throw new Unreachable(this.url, error);
     })) as Answer;

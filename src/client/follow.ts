@@ -1,28 +1,55 @@
 /**
- * Follows a command over Server-Sent Events, across broken connections and restarts of the server: each event says where
+ * Follows one command, or all, over Server-Sent Events, across broken connections and restarts of the server: each event says where
  * to go on after it, so that nothing is missed and nothing comes twice.
  */
 import { type EventSourceMessage, EventSourceParserStream } from 'eventsource-parser/stream';
 import pRetry from 'p-retry';
 import { Refused, Unreachable } from './errors.ts';
-import type { CommandEvent } from './types.ts';
+import type { CommandEvent, ListEvent } from './types.ts';
 
 /** First and longest pause before the server is asked again, in ms. */
 const RETRY = { minTimeout: 100, maxTimeout: 2000 };
 
-/** Opens the events of a command behind the one with this id. @throws Refused, Unreachable */
+/** Opens a stream of events behind the one with this id. @throws Refused, Unreachable */
 export type OpenEvents = (lastId: string | undefined) => Promise<Response>;
+
+export interface StreamOptions {
+  /** How long a server may be away, in ms. */
+  patienceMs: number;
+  signal?: AbortSignal | undefined;
+  /** Called when the stream is there, and when it breaks. */
+  onConnection?: ((isConnected: boolean) => void) | undefined;
+}
 
 /**
  * Gives the events until the command ends.
- * @param patienceMs how long a server may be away.
- * @throws Unreachable when it stays away for longer; Refused when there is no such command (any more).
+ * @throws Unreachable when the server stays away for longer; Refused when there is no such command (any more).
  */
-export async function* follow(
+export async function* follow(open: OpenEvents, options: StreamOptions): AsyncGenerator<CommandEvent> {
+  for await (const message of messagesOf(open, options)) {
+    const event = eventOf(message);
+    if (event !== null) yield event;
+    if (event?.type === 'end') return;
+  }
+}
+
+/**
+ * Gives what becomes of all commands, without an end.
+ * @throws as `follow`.
+ */
+export async function* watch(open: OpenEvents, options: StreamOptions): AsyncGenerator<ListEvent> {
+  for await (const { event, data } of messagesOf(open, options)) {
+    if (LIST_EVENTS.includes(event as ListEvent['type'])) yield { type: event, ...JSON.parse(data) };
+  }
+}
+
+const LIST_EVENTS: readonly ListEvent['type'][] = ['start', 'reset', 'created', 'status', 'progress', 'deleted'];
+
+/** Gives the messages of a stream, which is opened again where it broke off, until the server says that there is no more. */
+async function* messagesOf(
   open: OpenEvents,
-  patienceMs: number,
-  signal?: AbortSignal,
-): AsyncGenerator<CommandEvent> {
+  { patienceMs, signal, onConnection }: StreamOptions,
+): AsyncGenerator<EventSourceMessage> {
   let lastId: string | undefined;
   for (;;) {
     const response = await pRetry(() => open(lastId), {
@@ -34,20 +61,34 @@ export async function* follow(
     });
     // Who has seen the end gets nothing more.
     if (response.status === 204 || response.body === null) return;
-    const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+    onConnection?.(true);
+    const messages = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
     try {
-      for await (const message of events) {
-        const event = eventOf(message);
-        if (event !== null) yield event;
+      for await (const message of chunksOf(messages)) {
+        yield message;
         lastId = message.id ?? lastId;
-        if (event?.type === 'end') return;
       }
     } catch (error) {
       // The connection broke off: what came is known by its id.
       if (signal?.aborted || error instanceof SyntaxError) throw error;
     }
+    onConnection?.(false);
     // A server that accepts and hangs up at once is not to be asked in a loop.
     await new Promise((resolve) => setTimeout(resolve, RETRY.minTimeout));
+  }
+}
+
+/** Not every browser lets one iterate over a stream. */
+async function* chunksOf<Chunk>(stream: ReadableStream<Chunk>): AsyncGenerator<Chunk> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }
 

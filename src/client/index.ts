@@ -9,4 +9,14 @@ export {
   type ShellvisorOptions,
 } from './client.ts';
 export { Refused, Unreachable } from './errors.ts';
-export type { Command, CommandEvent, NewCommand, Outcome, Progress, Pruned, Transition } from './types.ts';
+export type {
+  Command,
+  CommandEvent,
+  CommandPage,
+  ListEvent,
+  NewCommand,
+  Outcome,
+  Progress,
+  Pruned,
+  Transition,
+} from './types.ts';

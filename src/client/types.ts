@@ -11,6 +11,15 @@ export type NewCommand = z.input<typeof NewCommandBody>;
 /** A command as the server tells of it. */
 export type Command = z.output<typeof CommandBody>;
 
+/** A page of a list. */
+export interface CommandPage {
+  commands: Partial<Command>[];
+  /** Where the next page begins; undefined: this is the last one. */
+  cursor: string | undefined;
+  /** How many there are on all pages, when the query had `count`. */
+  total: number | undefined;
+}
+
 /** A step that a command took through its statechart. */
 export type Transition = z.output<typeof TransitionBody>;
 
@@ -49,3 +58,14 @@ export type CommandEvent =
   | { type: 'gap'; offset: number; bytes: number }
   /** Nothing follows. */
   | ({ type: 'end' } & Outcome);
+
+/** What becomes of commands when all of them are watched. */
+export type ListEvent =
+  /** From now on nothing is missing. */
+  | { type: 'start' }
+  /** Something was missed. */
+  | { type: 'reset' }
+  | { type: 'created'; command_uuid: string; status: Command['status']; at: string }
+  | { type: 'status'; command_uuid: string; status: Command['status']; at: string }
+  | ({ type: 'progress'; command_uuid: string; at: string } & Progress)
+  | { type: 'deleted'; command_uuid: string; at: string };

@@ -42,6 +42,7 @@ t.test('the package that npm makes runs without a checkout', async (t) => {
   const { child, ended, stdout } = callCli(t, ['serve'], env);
   await until('it is ready', () => /is ready/.test(stdout()));
 
+  t.match(await (await fetch(url)).text(), /<script type="module"/, 'the dashboard is in it');
   t.match(await callCli(t, ['run', 'echo packed'], { program, SHELLVISOR_URL: url }).ended, { stdout: 'packed\n' });
 
   const user = join(folder, 'user.mjs');

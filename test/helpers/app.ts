@@ -17,6 +17,7 @@ import { watchStorageUse } from '../../src/persistence/storage-use.ts';
 import { createTurns } from '../../src/persistence/turns.ts';
 import type { ProcessRunner } from '../../src/ports.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
+import { DASHBOARD } from '../../src/programs.ts';
 import { accessWith } from './access.ts';
 import { openDatabase, type TestDatabase } from './database.ts';
 import { temporaryFolder } from './server.ts';
@@ -37,6 +38,8 @@ export interface TestAppOptions {
   access?: Partial<AccessOptions>;
   /** Whether one can follow what happens in its actors. */
   inspect?: boolean;
+  /** Where the dashboard was built to. */
+  dashboard?: string;
   /** The number of its server, where several share a database. */
   owner?: number;
 }
@@ -76,6 +79,7 @@ export async function startApp(
     access,
     limits = {},
     inspect,
+    dashboard = DASHBOARD,
     ...options
   }: TestAppOptions = {},
 ): Promise<TestApp> {
@@ -134,6 +138,7 @@ export async function startApp(
     isStorageError: isUnavailable,
     access: accessWith(access),
     limits,
+    dashboard,
   });
   t.teardown(async () => {
     await commander.drain();

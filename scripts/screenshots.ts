@@ -1,0 +1,61 @@
+/** `npm run screenshots`: takes the pictures of the dashboard in docs/images from a real server with made-up commands. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { startBrowser, unpackBrowser } from '../test/helpers/browser.ts';
+import { startServer } from '../test/helpers/server.ts';
+import { buildWebIfStale } from './build-web.ts';
+
+const FOLDER = fileURLToPath(new URL('../docs/images', import.meta.url));
+
+const COMMANDS = [
+  { description: 'Nightly backup', script: 'pg_dump shop | zstd > /backup/shop.sql.zst || true', pinned: true },
+  { description: 'Deploy web 2.4.1', script: 'echo "copying files"; exit 0' },
+  { description: '', script: '#!/bin/bash\nset -euo pipefail\ngrep -c ERROR /var/log/none.log' },
+  { description: 'Integration tests', script: 'for i in {1..400}; do echo "ok $i - checkout works"; done; exit 1' },
+  { description: 'Certificates', script: 'echo renewed 3 certificates' },
+  { description: 'Clean the cache', script: 'kill -KILL $$' },
+  { description: 'Report of November', script: 'echo "{\\"orders\\": 12345}"', labels: { team: 'sales' } },
+  { description: 'Too slow', script: 'sleep 60', timeout_ms: 300 },
+];
+const RUNNING = [
+  {
+    description: 'Import of the catalogue',
+    script: 'echo "42 products" >&"$SHELLVISOR_PROGRESS_FD"; echo "42%" >&"$SHELLVISOR_PROGRESS_FD"; sleep 60',
+  },
+  { description: 'Tail of the access log', script: 'while sleep 1; do echo "GET / 200"; done' },
+];
+
+const endings: (() => unknown)[] = [];
+const scope = { teardown: (end: () => unknown) => void endings.unshift(end) };
+
+async function main(): Promise<void> {
+  await Promise.all([unpackBrowser(), buildWebIfStale()]);
+  const { url, request } = await startServer(scope, {});
+  for (const command of COMMANDS) await request('POST', '/api/v1/commands?wait=10', command);
+  const durable = RUNNING.map((command) => request('POST', '/api/v1/durables/commands', command));
+  await Promise.all(durable);
+  const browser = await startBrowser(scope);
+
+  const shoot = async (name: string, use: (page: Page) => Promise<void>, options = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1120, height: 520 }, locale: 'en-GB', ...options });
+    const page = await context.newPage();
+    await page.goto(url);
+    await use(page);
+    await page.screenshot({ path: join(FOLDER, `${name}.png`) });
+    await context.close();
+  };
+  const commands = async (page: Page) => {
+    await page.getByText('42 %').waitFor();
+    await page.getByText('10 commands').waitFor();
+  };
+  await shoot('commands-light', commands, { colorScheme: 'light' });
+  await shoot('commands-dark', commands, { colorScheme: 'dark' });
+  await shoot('commands-narrow', commands, { viewport: { width: 360, height: 640 } });
+}
+
+try {
+  await main();
+} finally {
+  for (const end of endings) await end();
+}

@@ -1,0 +1,50 @@
+/** The whole page: who is let in sees the screen of the address. */
+import { useEffect } from 'preact/hooks';
+import { ConfirmDialog } from './components/confirm-dialog.tsx';
+import { Layout } from './components/layout.tsx';
+import { Notices } from './components/notices.tsx';
+import { Problem } from './components/problem.tsx';
+import { listen } from './events.ts';
+import { screen } from './router.ts';
+import { CommandsScreen } from './screens/commands.tsx';
+import { LoginScreen } from './screens/login.tsx';
+import { NothingScreen } from './screens/nothing.tsx';
+import { client, enter, failure, state } from './session.ts';
+
+export function App() {
+  return (
+    <>
+      <Layout>
+        <Content />
+      </Layout>
+      <Notices />
+      <ConfirmDialog />
+    </>
+  );
+}
+
+function Content() {
+  switch (state.value) {
+    case 'checking':
+      return null;
+    case 'failed':
+      return <Problem error={failure.value} onRetry={enter} />;
+    case 'out':
+      return <LoginScreen />;
+    case 'in':
+      return <LiveScreen />;
+    default:
+      return state.value satisfies never;
+  }
+}
+
+function LiveScreen() {
+  const current = client.value;
+  useEffect(() => listen(current), [current]);
+  switch (screen.value.name) {
+    case 'commands':
+      return <CommandsScreen />;
+    default:
+      return <NothingScreen />;
+  }
+}
