@@ -36,6 +36,7 @@ const WANTED: Record<string, string[]> = {
   'GET /manage/statechart.svg': ['read'],
   'GET /': [],
   'GET /commands/:uuid': [],
+  'GET /run': [],
   'GET /assets/*': [],
   'GET /docs/': [],
   'GET /docs/json': [],

@@ -9,6 +9,7 @@ import { screen } from './router.ts';
 import { CommandsScreen } from './screens/commands.tsx';
 import { LoginScreen } from './screens/login.tsx';
 import { NothingScreen } from './screens/nothing.tsx';
+import { RunScreen } from './screens/run.tsx';
 import { client, enter, failure, state } from './session.ts';
 
 export function App() {
@@ -44,6 +45,8 @@ function LiveScreen() {
   switch (screen.value.name) {
     case 'commands':
       return <CommandsScreen />;
+    case 'run':
+      return <RunScreen />;
     default:
       return <NothingScreen />;
   }

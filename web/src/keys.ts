@@ -56,8 +56,10 @@ function matches(event: KeyboardEvent, key: string): boolean {
 }
 
 /** Whether a key belongs to what has the focus. */
-function isTyping({ target, key }: KeyboardEvent): boolean {
-  const element = target as HTMLElement;
+function isTyping(event: KeyboardEvent): boolean {
+  const { key } = event;
+  // In the editor it is inside of what the event names.
+  const element = event.composedPath()[0] as HTMLElement;
   if (element.matches('input:not([type=checkbox]), textarea, select') || element.isContentEditable) return true;
   // The space bar and Enter press what has the focus.
   return (key === ' ' || key === 'Enter') && element.matches('a, button, summary, input');

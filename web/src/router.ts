@@ -1,7 +1,7 @@
 /** Which screen an address is, and how one gets from one to another without loading the page anew. */
 import { computed, signal } from '@preact/signals';
 
-export type Screen = { name: 'commands' } | { name: 'command'; uuid: string } | { name: 'nothing' };
+export type Screen = { name: 'commands' } | { name: 'command'; uuid: string } | { name: 'run' } | { name: 'nothing' };
 
 const address = signal(new URL(location.href));
 
@@ -11,6 +11,7 @@ export const search = computed(() => address.value.search);
 export const screen = computed((): Screen => {
   const { pathname } = address.value;
   if (pathname === '/') return { name: 'commands' };
+  if (pathname === '/run') return { name: 'run' };
   const uuid = /^\/commands\/([^/]+)$/.exec(pathname)?.[1];
   if (uuid !== undefined) return { name: 'command', uuid: decodeURIComponent(uuid) };
   return { name: 'nothing' };

@@ -17,6 +17,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
   useKeys([
     { keys: ['?'], does: ({ keys }) => keys.help, run: () => setShowsKeys(true) },
     { keys: ['c'], does: ({ keys }) => keys.toCommands, run: () => navigate('/') },
+    { keys: ['n'], does: ({ keys }) => keys.run, run: () => navigate('/run') },
     { keys: ['t'], does: ({ keys }) => keys.theme, run: switchTheme },
     { keys: ['l'], does: ({ keys }) => keys.language, run: switchLanguage },
   ]);
@@ -31,9 +32,14 @@ export function Layout({ children }: { children: ComponentChildren }) {
         </a>
         <nav aria-label={nav.label}>
           {isIn && (
-            <a href="/" data-screen aria-current={screen.value.name === 'commands' ? 'page' : undefined}>
-              {nav.commands}
-            </a>
+            <>
+              <a href="/" data-screen aria-current={screen.value.name === 'commands' ? 'page' : undefined}>
+                {nav.commands}
+              </a>
+              <a href="/run" data-screen aria-current={screen.value.name === 'run' ? 'page' : undefined}>
+                {nav.run}
+              </a>
+            </>
           )}
           <a href="/docs/">{nav.docs}</a>
         </nav>

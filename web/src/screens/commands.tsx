@@ -49,7 +49,7 @@ function Content({ list, isFiltered }: { list: LiveList; isFiltered: boolean }) 
     <section class="centred">
       <p>{commands.empty}</p>
       <p class="muted">{commands.emptyHint}</p>
-      <pre tabindex={0}>
+      <pre>
         curl -s -H 'Content-Type: application/json' -d '{'{"script":"echo Hello"}'}' {location.origin}/api/v1/commands
       </pre>
     </section>
