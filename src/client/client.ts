@@ -37,6 +37,13 @@ export interface CreateOptions extends RepeatOptions {
   durable?: boolean;
 }
 
+export interface GetOptions {
+  /** How long to wait for its end, in seconds. */
+  wait?: number | undefined;
+  /** `false`: without its output, which then is not read. */
+  output?: boolean | undefined;
+}
+
 export interface RerunOptions extends RepeatOptions {
   /** The secrets that the command had: they are stored nowhere. */
   secretEnv?: Record<string, string> | undefined;
@@ -84,9 +91,17 @@ export class Shellvisor {
     return this.#post(`${pathOf(uuid)}/rerun`, { secret_env: secretEnv }, options);
   }
 
-  /** Looks at a command. @param wait how long to wait for its end, in seconds. */
-  get(uuid: string, { wait }: { wait?: number } = {}): Promise<Command> {
-    return this.#json(`${pathOf(uuid)}${queryOf({ wait })}`);
+  /** Looks at a command. */
+  get(uuid: string, { wait, output }: GetOptions = {}): Promise<Command> {
+    return this.#json(`${pathOf(uuid)}${queryOf({ wait, output })}`);
+  }
+
+  /** The bytes that it has printed so far, as they are, of both streams in the order in which they came. */
+  async output(uuid: string): Promise<Blob> {
+    const response = await this.#fetch(`${pathOf(uuid)}/output`);
+    return response.blob().catch((error) => {
+      throw new Unreachable(this.url, error);
+    });
   }
 
   /** The steps that a command took through its statechart, oldest first. */

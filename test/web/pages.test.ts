@@ -18,6 +18,7 @@ const row = (n: number): Row => ({
   durationMs: null,
   outputBytes: 0,
   pinned: false,
+  createdBy: null,
 });
 
 /** A server with commands, newest first; a cursor is the number of the row that it stands behind. */

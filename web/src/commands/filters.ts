@@ -10,6 +10,7 @@ export const FILTERS = [
   'pinned',
   'reason',
   'exit_code',
+  'created_by',
   'created_after',
   'created_before',
 ] as const;

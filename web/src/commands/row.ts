@@ -19,6 +19,8 @@ export interface Row {
   readonly durationMs: number | null;
   readonly outputBytes: number;
   readonly pinned: boolean;
+  /** The name of the token that it was sent with; null: none. */
+  readonly createdBy: string | null;
 }
 
 /** The fields that a row is made of. */
@@ -36,6 +38,7 @@ export const ROW_FIELDS = [
   'duration_ms',
   'output_bytes',
   'pinned',
+  'created_by',
 ] as const satisfies (keyof Command)[];
 
 /** Most characters of a line that are kept: no screen is wider. */
@@ -58,6 +61,7 @@ export function rowOf(command: Partial<Command>): Row {
     durationMs: fields.duration_ms,
     outputBytes: fields.output_bytes,
     pinned: fields.pinned,
+    createdBy: fields.created_by,
   };
 }
 

@@ -58,6 +58,9 @@ export function CommandRow({ row, index, top, isSelected, isCurrent, onSelect, o
           <code>{row.firstLine}</code>
         </a>
       </div>
+      <div role="gridcell" class="by">
+        {row.createdBy}
+      </div>
       <div
         role="gridcell"
         class="started"

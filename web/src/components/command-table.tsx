@@ -7,6 +7,7 @@ import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import { isNarrow } from '../media.ts';
 import { navigate, pathOfCommand } from '../router.ts';
+import { hasToken } from '../session.ts';
 import { CommandRow, idOfRow } from './command-row.tsx';
 import { Icon } from './icon.tsx';
 import { useRows } from './use-rows.ts';
@@ -99,7 +100,8 @@ export function CommandTable({ list }: { list: LiveList }) {
       )}
       <div
         role="grid"
-        class="table"
+        // Without tokens nobody has a name.
+        class={hasToken.value ? 'table named' : 'table'}
         ref={scroller}
         tabIndex={0}
         aria-label={commands.title}
@@ -147,6 +149,9 @@ function Headings() {
         </div>
         <div role="columnheader" class="what">
           {columns.what}
+        </div>
+        <div role="columnheader" class="by">
+          {columns.by}
         </div>
         <div role="columnheader" class="started">
           {columns.started}

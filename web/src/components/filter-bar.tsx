@@ -136,6 +136,14 @@ function MoreFilters({ filters, onChange }: { filters: Filters; onChange: (chang
           onChange={({ currentTarget }) => onChange(withLabels(filters, currentTarget.value))}
         />
       </label>
+      <label>
+        {own.by}
+        <input
+          type="text"
+          value={filters.created_by ?? ''}
+          onChange={({ currentTarget }) => set('created_by')(currentTarget.value)}
+        />
+      </label>
       <Time label={own.after} value={filters.created_after} onChange={set('created_after')} />
       <Time label={own.before} value={filters.created_before} onChange={set('created_before')} />
     </div>

@@ -20,7 +20,7 @@ export function RunScreen() {
   const [error, setError] = useState<unknown>();
   const load = () => {
     setError(undefined);
-    if (from !== null) withSession(server.get(from)).then(setSource, setError);
+    if (from !== null) withSession(server.get(from, { output: false })).then(setSource, setError);
   };
   useEffect(load, [from, server]);
   if (error !== undefined) return <Problem error={error} onRetry={load} />;
