@@ -6,6 +6,7 @@ import { Notices } from './components/notices.tsx';
 import { Problem } from './components/problem.tsx';
 import { listen } from './events.ts';
 import { screen } from './router.ts';
+import { CommandScreen } from './screens/command.tsx';
 import { CommandsScreen } from './screens/commands.tsx';
 import { LoginScreen } from './screens/login.tsx';
 import { NothingScreen } from './screens/nothing.tsx';
@@ -42,9 +43,12 @@ function Content() {
 function LiveScreen() {
   const current = client.value;
   useEffect(() => listen(current), [current]);
-  switch (screen.value.name) {
+  const shown = screen.value;
+  switch (shown.name) {
     case 'commands':
       return <CommandsScreen />;
+    case 'command':
+      return <CommandScreen key={shown.uuid} uuid={shown.uuid} />;
     case 'run':
       return <RunScreen />;
     default:

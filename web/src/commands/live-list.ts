@@ -5,6 +5,7 @@
  */
 import { signal } from '@preact/signals';
 import { type ListEvent, type ListQuery, Refused, type Shellvisor, Unreachable } from '../../../src/client/index.ts';
+import type { RowSource } from '../components/use-rows.ts';
 import { onEvents } from '../events.ts';
 import { withSession } from '../session.ts';
 import { type Fetched, PAGE_ROWS, Pages, type Wanted } from './pages.ts';
@@ -26,7 +27,7 @@ const AHEAD_ROWS = 60;
 /** With rows that are known they stay to be seen, whatever fails. */
 export type ListState = 'loading' | 'ready' | 'failed';
 
-export class LiveList {
+export class LiveList implements RowSource {
   pages = new Pages();
   /** Changes with the rows. */
   readonly version = signal(0);
@@ -57,6 +58,18 @@ export class LiveList {
     this.#query = query;
     this.#leave = onEvents((event) => this.#take(event));
     void this.#work();
+  }
+
+  get length(): number {
+    return this.pages.length;
+  }
+
+  keyAt(index: number): string | undefined {
+    return this.pages.at(index)?.uuid;
+  }
+
+  placeOf(uuid: string): number {
+    return this.pages.indexOf(uuid);
   }
 
   stop(): void {

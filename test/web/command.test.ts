@@ -1,0 +1,138 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import t from 'tap';
+import { startApp } from '../helpers/app.ts';
+import { startBrowser } from '../helpers/browser.ts';
+import { temporaryFolder } from '../helpers/server.ts';
+import { until } from '../helpers/until.ts';
+import { barriersOf, usePage } from '../helpers/web.ts';
+
+const browser = await startBrowser(t);
+const { app, request, submit, reaches } = await startApp(t, { stopGraceMs: 300 });
+const url = await app.listen({ port: 0 });
+
+const durable = (script: string) => submit(script, '/api/v1/durables/commands');
+const line = (page: Page, text: string) => page.locator('.line').filter({ hasText: text });
+
+t.test(
+  'its output shows while it runs, in its colours, stderr told apart, with its progress and its end',
+  async (t) => {
+    const gate = join(temporaryFolder(t), 'gate');
+    const uuid = await durable(
+      `printf '\\e[1;32mgreen\\e[0m and plain\\n'; echo oops >&2; echo "40% half-way" >&$SHELLVISOR_PROGRESS_FD
+     until [ -e ${gate} ]; do sleep 0.02; done; echo finished; kill -KILL $$`,
+    );
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await usePage(t, browser, `${url}/commands/${uuid}`, { colorScheme }, async (page) => {
+        await page.getByText('green', { exact: true }).waitFor();
+        t.match(await page.getByText('green', { exact: true }).getAttribute('class'), 'fg2 bold');
+        await line(page, 'oops').getByTitle('stderr').waitFor();
+        t.equal(await line(page, 'green').getByTitle('stderr').count(), 0);
+        await page.getByText('40 % half-way').waitFor();
+        t.equal(await page.getByRole('progressbar').getAttribute('value'), '40');
+        await page.getByText('Script and details').click();
+        t.same(await barriersOf(page), []);
+        if (colorScheme === 'light') return;
+        writeFileSync(gate, '');
+        await line(page, 'finished').waitFor();
+        await page.getByText('Killed by SIGKILL, which did not come from shellvisor.').waitFor();
+        await page.getByRole('progressbar').waitFor({ state: 'detached' });
+        await page.reload();
+        await line(page, 'finished').waitFor();
+        t.equal(await page.locator('.line').count(), 3, 'nothing twice, nothing missing');
+      });
+    }
+  },
+);
+
+t.test('it is stopped, and how that ended it is said in words', async (t) => {
+  const polite = await durable('echo ready; sleep 60');
+  const stubborn = await durable(`trap '' TERM; echo ready; while :; do sleep 1; done`);
+  await usePage(t, browser, `${url}/commands/${polite}`, {}, async (page) => {
+    await line(page, 'ready').waitFor();
+    await page.keyboard.press('s');
+    await page.getByText('Stopped by somebody: SIGTERM ended it.').waitFor();
+    t.equal(await page.getByRole('button', { name: 'Stop' }).count(), 0);
+  });
+  await usePage(t, browser, `${url}/commands/${stubborn}`, { viewport: { width: 360, height: 640 } }, async (page) => {
+    await line(page, 'ready').waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText(/^Stopping… \d+ s$/).waitFor();
+    await page.getByText('Stopped by somebody: it ignored SIGTERM, so SIGKILL killed it.').waitFor();
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    t.same(await barriersOf(page), []);
+  });
+});
+
+t.test('it is run again, pinned and deleted', async (t) => {
+  const { body } = await request('POST', '/api/v1/commands?wait=30', {
+    script: 'echo again',
+    description: 'the first',
+  });
+  await usePage(t, browser, `${url}/commands/${body.command_uuid}`, {}, async (page) => {
+    await line(page, 'again').waitFor();
+    await page.getByText('Ended by itself: all went well.').waitFor();
+    await page.getByRole('button', { name: 'Run again' }).first().click();
+    await page.waitForURL((address) => !address.pathname.endsWith(body.command_uuid));
+    await line(page, 'again').waitFor();
+    await page.getByRole('button', { name: 'Pinned' }).click();
+    await until(
+      'it is pinned',
+      async () => (await page.getByRole('button', { name: 'Pinned' }).getAttribute('aria-pressed')) === 'true',
+    );
+    await page.getByText('Script and details').click();
+    t.equal(
+      await page.getByRole('link', { name: body.command_uuid }).count(),
+      1,
+      'it leads to the one that it repeats',
+    );
+    await page.keyboard.press('d');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.waitForURL(`${url}/`);
+  });
+  await usePage(t, browser, `${url}/commands/nothing`, { allowed: /status of 404/ }, async (page) => {
+    await page.getByText('There is no such command (any more).').waitFor();
+  });
+});
+
+t.test('a long output is followed without holding up the page, read in peace, searched and saved', async (t) => {
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await durable(
+    `until [ -e ${gate} ]; do sleep 0.02; done; seq -f 'line %.0f' 200000; until [ -e ${gate}2 ]; do sleep 0.02; done; echo the end`,
+  );
+  await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {
+    await page.getByRole('button', { name: 'Follow' }).waitFor();
+    await page.evaluate(`globalThis.long = [];
+      new PerformanceObserver((list) => long.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' })`);
+    writeFileSync(gate, '');
+    await line(page, 'line 200000').waitFor({ timeout: 60_000 });
+    t.comment(await page.evaluate('long'));
+    t.ok(Number(await page.evaluate('Math.max(0, ...long)')) < 200, 'no task takes long');
+    t.ok((await page.locator('.line').count()) < 80, 'few of them are on the page');
+
+    await page.getByRole('button', { name: 'First' }).click();
+    await page.getByText('line 1', { exact: true }).waitFor();
+    writeFileSync(`${gate}2`, '');
+    await reaches(uuid, 'EXECUTED');
+    await page.getByText('200,001 lines').waitFor();
+    t.ok(await page.getByText('line 1', { exact: true }).isVisible(), 'whoever reads is left alone');
+
+    await page.keyboard.press('/');
+    await page.keyboard.type('LINE 12345');
+    await page.getByText('11 lines').waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('.found').getByText('line 12345', { exact: true }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('.found').getByText('line 123450', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Last' }).click();
+    await line(page, 'the end').waitFor();
+
+    const saving = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'Download' }).click();
+    const saved = await saving;
+    t.equal(saved.suggestedFilename(), `${uuid}.log`);
+    const text = readFileSync(await saved.path(), 'utf8');
+    t.equal(text, (await request('GET', `/api/v1/commands/${uuid}/output`)).body);
+  });
+});

@@ -1,0 +1,131 @@
+/** What a command prints, as it comes: followed while one looks at its end, left alone while one reads or searches. */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { words } from '../i18n/language.ts';
+import { useKeys } from '../keys.ts';
+import type { LiveCommand } from '../output/live-command.ts';
+import { findLines } from '../output/search.ts';
+import { OutputLine } from './output-line.tsx';
+import { useRows } from './use-rows.ts';
+
+/** As the styles have it, in px. */
+const LINE_PX = 20;
+/** How long a person pauses before what he types is searched for, in ms. */
+const TYPING_MS = 200;
+
+export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload: () => void }) {
+  const { output } = words.value;
+  const scroller = useRef<HTMLDivElement>(null);
+  const [isFollowing, setFollowing] = useState(true);
+  const search = useSearch(live);
+  const rows = useRows(live, scroller, LINE_PX, 0);
+  const { length } = live;
+
+  useLayoutEffect(() => {
+    if (isFollowing && length > 0) rows.reveal(length - 1);
+  }, [isFollowing, length]);
+  const goTo = (index: number) => {
+    setFollowing(index === length - 1);
+    rows.reveal(index);
+  };
+  const find = (by: 1 | -1) => {
+    const index = search.move(by);
+    if (index !== undefined) goTo(index);
+  };
+  const input = useRef<HTMLInputElement>(null);
+  useKeys([
+    { keys: ['f'], does: ({ keys }) => keys.follow, run: () => setFollowing(!isFollowing) },
+    { keys: ['g', 'Home'], does: ({ keys }) => keys.first, run: () => goTo(0) },
+    { keys: ['G', 'End'], does: ({ keys }) => keys.last, run: () => goTo(length - 1) },
+    { keys: ['/'], does: ({ keys }) => keys.search, run: () => input.current?.focus() },
+    { keys: ['m'], does: ({ keys }) => keys.nextFind, run: () => find(1) },
+    { keys: ['M'], does: ({ keys }) => keys.previousFind, run: () => find(-1) },
+  ]);
+
+  return (
+    <section class="output" aria-label={output.title}>
+      <div class="toolbar">
+        <button type="button" class="chip" aria-pressed={isFollowing} onClick={() => setFollowing(!isFollowing)}>
+          {output.follow}
+        </button>
+        <button type="button" class="chip" onClick={() => goTo(0)} disabled={length === 0}>
+          {output.first}
+        </button>
+        <button type="button" class="chip" onClick={() => goTo(length - 1)} disabled={length === 0}>
+          {output.last}
+        </button>
+        <input
+          ref={input}
+          type="search"
+          class="find"
+          aria-label={output.search}
+          placeholder={output.search}
+          onInput={({ currentTarget }) => search.look(currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter') find(event.shiftKey ? -1 : 1);
+          }}
+        />
+        <span role="status" class="muted">
+          {search.text !== '' && output.found(search.found.length)}
+        </span>
+        <span class="total muted">{output.lines(length)}</span>
+        <button type="button" class="chip" onClick={onDownload}>
+          {output.download}
+        </button>
+      </div>
+      <div
+        ref={scroller}
+        class="lines"
+        role="log"
+        aria-live="off"
+        aria-label={output.title}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it is scrolled by keys
+        tabIndex={0}
+        onScroll={({ currentTarget: { scrollTop, clientHeight } }) =>
+          // Whoever goes to the end wants to see what comes.
+          setFollowing(rows.base + (scrollTop + clientHeight) / LINE_PX > length - 1)
+        }
+      >
+        <div class="rows" style={{ height: `${rows.height}px` }}>
+          {Array.from({ length: Math.max(0, rows.to - rows.from) }, (_, i) => rows.from + i).map((index) => (
+            <OutputLine
+              key={index}
+              spans={live.lines.spansAt(index)}
+              number={index + 1}
+              top={(index - rows.base) * LINE_PX}
+              isFound={index === search.current}
+            />
+          ))}
+        </div>
+      </div>
+    </section>
+  );
+}
+
+/** What is searched for, and where it was found. */
+function useSearch(live: LiveCommand) {
+  const [text, setText] = useState('');
+  const [found, setFound] = useState<number[]>([]);
+  const [at, setAt] = useState(-1);
+  const pause = useRef<number>(undefined);
+  useEffect(() => () => clearTimeout(pause.current), []);
+  return {
+    text,
+    found,
+    current: found[at],
+    look(wanted: string) {
+      clearTimeout(pause.current);
+      pause.current = window.setTimeout(() => {
+        setText(wanted);
+        setFound(findLines(live.lines, wanted));
+        setAt(-1);
+      }, TYPING_MS);
+    },
+    /** @returns the line of the next find, or of the one before. */
+    move(by: 1 | -1): number | undefined {
+      if (found.length === 0) return undefined;
+      const next = (at + by + found.length + (at < 0 && by < 0 ? 1 : 0)) % found.length;
+      setAt(next);
+      return found[next];
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/** One command as it is at every moment: what is known of it, and all that it has printed. */
+import { signal } from '@preact/signals';
+import type { Command, CommandEvent, Progress, Shellvisor } from '../../../src/client/index.ts';
+import type { RowSource } from '../components/use-rows.ts';
+import { withSession } from '../session.ts';
+import { Lines } from './lines.ts';
+
+export class LiveCommand implements RowSource {
+  readonly uuid: string;
+  readonly command = signal<Command | undefined>(undefined);
+  readonly progress = signal<Progress | null>(null);
+  /** What went wrong: it is not there, or not any more. */
+  readonly failure = signal<unknown>(undefined);
+  readonly version = signal(0);
+  readonly lines = new Lines();
+  /** Nothing comes above the first line. */
+  isFollowed = () => false;
+
+  readonly #client: Shellvisor;
+  readonly #noteOfGap: (bytes: number) => string;
+  readonly #ending = new AbortController();
+  #willShow = false;
+
+  /** @param noteOfGap what to say where the middle of the output is not kept. */
+  constructor(client: Shellvisor, uuid: string, noteOfGap: (bytes: number) => string) {
+    this.#client = client;
+    this.uuid = uuid;
+    this.#noteOfGap = noteOfGap;
+    withSession(this.#follow()).catch((error) => this.#fail(error));
+  }
+
+  get length(): number {
+    return this.lines.length;
+  }
+
+  keyAt(index: number): string {
+    return `${index}`;
+  }
+
+  placeOf(key: string): number {
+    return Number(key);
+  }
+
+  look(): void {}
+
+  stop(): void {
+    this.#ending.abort();
+  }
+
+  async reload(): Promise<void> {
+    try {
+      const command = await withSession(this.#client.get(this.uuid, { output: false }));
+      this.command.value = command;
+      this.progress.value = command.progress;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #follow(): Promise<void> {
+    await this.reload();
+    if (this.failure.value !== undefined) return;
+    const { signal } = this.#ending;
+    for await (const event of this.#client.follow(this.uuid, { signal, patienceMs: Number.POSITIVE_INFINITY })) {
+      this.#take(event);
+    }
+  }
+
+  #take(event: CommandEvent): void {
+    switch (event.type) {
+      case 'output':
+        this.lines.append(event.stream, event.bytes);
+        this.#show();
+        return;
+      case 'gap':
+        this.lines.note(this.#noteOfGap(event.bytes));
+        this.#show();
+        return;
+      case 'progress':
+        this.progress.value = event;
+        return;
+      case 'status':
+      case 'end':
+        if (this.command.value !== undefined) this.command.value = { ...this.command.value, status: event.status };
+        void this.reload();
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  /** Shows all that has come in a moment at once, with the next picture that the screen takes. */
+  #show(): void {
+    if (this.#willShow) return;
+    this.#willShow = true;
+    requestAnimationFrame(() => {
+      this.#willShow = false;
+      this.version.value++;
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#ending.signal.aborted) this.failure.value = error;
+  }
+}
