@@ -8,11 +8,28 @@ import { buildWebIfStale } from './build-web.ts';
 
 const FOLDER = fileURLToPath(new URL('../docs/images', import.meta.url));
 
+const TESTS = String.raw`
+for i in {1..400}; do
+  if ((i % 33)); then printf '\e[32m✓\e[0m checkout works with %d items \e[2m(%d ms)\e[0m\n' $i $((i % 7 + 1))
+  else printf '\e[1;31m✗ expected 200, got 503\e[0m\n' >&2; fi
+done
+printf '\n\e[1m388 passed\e[0m, \e[1;31m12 failed\e[0m\n'
+exit 1`;
+
+const SCRIPT = `#!/bin/bash
+set -euo pipefail
+# Keeps the dumps of the last seven days.
+target=/backup/shop-$(date +%F).sql.zst
+pg_dump "$DATABASE" | zstd > "$target"
+find /backup -name 'shop-*' -mtime +7 -delete
+echo "wrote $target"
+`;
+
 const COMMANDS = [
   { description: 'Nightly backup', script: 'pg_dump shop | zstd > /backup/shop.sql.zst || true', pinned: true },
   { description: 'Deploy web 2.4.1', script: 'echo "copying files"; exit 0' },
   { description: '', script: '#!/bin/bash\nset -euo pipefail\ngrep -c ERROR /var/log/none.log' },
-  { description: 'Integration tests', script: 'for i in {1..400}; do echo "ok $i - checkout works"; done; exit 1' },
+  { description: 'Integration tests', script: TESTS },
   { description: 'Certificates', script: 'echo renewed 3 certificates' },
   { description: 'Clean the cache', script: 'kill -KILL $$' },
   { description: 'Report of November', script: 'echo "{\\"orders\\": 12345}"', labels: { team: 'sales' } },
@@ -51,6 +68,26 @@ async function main(): Promise<void> {
   };
   await shoot('commands-light', commands, { colorScheme: 'light' });
   await shoot('commands-dark', commands, { colorScheme: 'dark' });
+  await shoot(
+    'command-dark',
+    async (page) => {
+      await page.getByText('Integration tests').click();
+      await page.getByText('Ended by itself with exit code 1').waitFor();
+      await page.getByText('12 failed', { exact: true }).waitFor();
+    },
+    { colorScheme: 'dark' },
+  );
+  await shoot(
+    'run-light',
+    async (page) => {
+      await page.getByRole('grid').waitFor();
+      await page.keyboard.press('n');
+      await page.getByRole('textbox', { name: 'Script', exact: true }).waitFor();
+      await page.keyboard.type(SCRIPT);
+      await page.getByLabel('Description').fill('Nightly backup');
+    },
+    { colorScheme: 'light', viewport: { width: 1120, height: 640 } },
+  );
   await shoot('commands-narrow', commands, { viewport: { width: 360, height: 640 } });
 }
 

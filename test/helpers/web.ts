@@ -57,3 +57,16 @@ export async function barriersOf(page: Page): Promise<string[]> {
     );
   });
 }
+
+/**
+ * How long the longest task of a page takes while something is done, in ms of processor time: what other processes of a busy
+ * machine take of the time does not count.
+ */
+export async function longestTask(browser: Browser, page: Page, during: () => Promise<void>): Promise<number> {
+  await browser.startTracing(page, { categories: ['disabled-by-default-devtools.timeline'] });
+  await during();
+  const trace: { traceEvents: { name: string; tdur?: number }[] } = JSON.parse(`${await browser.stopTracing()}`);
+  const tasks = trace.traceEvents.filter(({ name }) => name === 'RunTask').map(({ tdur = 0 }) => tdur / 1000);
+  if (tasks.length === 0) throw new Error('no task was seen');
+  return Math.max(...tasks);
+}

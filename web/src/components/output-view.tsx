@@ -1,8 +1,9 @@
 /** What a command prints, as it comes: followed while one looks at its end, left alone while one reads or searches. */
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import type { LiveCommand } from '../output/live-command.ts';
+import { OutputRows } from '../output/rows.ts';
 import { findLines } from '../output/search.ts';
 import { OutputLine } from './output-line.tsx';
 import { useRows } from './use-rows.ts';
@@ -17,8 +18,11 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
   const scroller = useRef<HTMLDivElement>(null);
   const [isFollowing, setFollowing] = useState(true);
   const search = useSearch(live);
-  const rows = useRows(live, scroller, LINE_PX, 0);
-  const { length } = live;
+  const [isWrapped, setWrapped] = useState(false);
+  const source = useMemo(() => new OutputRows(live.lines, live.version), [live]);
+  source.columns = isWrapped ? columnsOf(scroller.current) : Number.POSITIVE_INFINITY;
+  const rows = useRows(source, scroller, LINE_PX, 0);
+  const { length } = source;
 
   useLayoutEffect(() => {
     if (isFollowing && length > 0) rows.reveal(length - 1);
@@ -29,13 +33,14 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
   };
   const find = (by: 1 | -1) => {
     const index = search.move(by);
-    if (index !== undefined) goTo(index);
+    if (index !== undefined) goTo(source.rowOf(index));
   };
   const input = useRef<HTMLInputElement>(null);
   useKeys([
     { keys: ['f'], does: ({ keys }) => keys.follow, run: () => setFollowing(!isFollowing) },
     { keys: ['g', 'Home'], does: ({ keys }) => keys.first, run: () => goTo(0) },
     { keys: ['G', 'End'], does: ({ keys }) => keys.last, run: () => goTo(length - 1) },
+    { keys: ['w'], does: ({ keys }) => keys.wrap, run: () => setWrapped(!isWrapped) },
     { keys: ['/'], does: ({ keys }) => keys.search, run: () => input.current?.focus() },
     { keys: ['m'], does: ({ keys }) => keys.nextFind, run: () => find(1) },
     { keys: ['M'], does: ({ keys }) => keys.previousFind, run: () => find(-1) },
@@ -46,6 +51,9 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
       <div class="toolbar">
         <button type="button" class="chip" aria-pressed={isFollowing} onClick={() => setFollowing(!isFollowing)}>
           {output.follow}
+        </button>
+        <button type="button" class="chip" aria-pressed={isWrapped} onClick={() => setWrapped(!isWrapped)}>
+          {output.wrap}
         </button>
         <button type="button" class="chip" onClick={() => goTo(0)} disabled={length === 0}>
           {output.first}
@@ -67,7 +75,7 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
         <span role="status" class="muted">
           {search.text !== '' && output.found(search.found.length)}
         </span>
-        <span class="total muted">{output.lines(length)}</span>
+        <span class="total muted">{output.lines(live.lines.length)}</span>
         <button type="button" class="chip" onClick={onDownload}>
           {output.download}
         </button>
@@ -89,16 +97,33 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
           {Array.from({ length: Math.max(0, rows.to - rows.from) }, (_, i) => rows.from + i).map((index) => (
             <OutputLine
               key={index}
-              spans={live.lines.spansAt(index)}
-              number={index + 1}
+              {...lineAt(source, index)}
+              spans={source.spansAt(index)}
               top={(index - rows.base) * LINE_PX}
-              isFound={index === search.current}
+              isFound={source.at(index).line === search.current}
             />
           ))}
         </div>
       </div>
     </section>
   );
+}
+
+/** The number of a line stands at its first row. */
+function lineAt(source: OutputRows, index: number): { number: number | undefined } {
+  const { line, part } = source.at(index);
+  return { number: part === 0 ? line + 1 : undefined };
+}
+
+/** How many characters fit into a row. */
+function columnsOf(element: HTMLElement | null): number {
+  const line = element?.querySelector('.line');
+  const context = document.createElement('canvas').getContext('2d');
+  if (element === null || line == null || context === null) return Number.POSITIVE_INFINITY;
+  context.font = getComputedStyle(line).font;
+  const gutter = [...line.children].slice(0, 2).reduce((sum, part) => sum + part.getBoundingClientRect().width, 0);
+  const width = element.clientWidth - gutter - Number.parseFloat(getComputedStyle(line).paddingRight);
+  return Math.max(10, Math.floor(width / context.measureText('0').width));
 }
 
 /** What is searched for, and where it was found. */

@@ -1,20 +1,18 @@
 /** One command as it is at every moment: what is known of it, and all that it has printed. */
 import { signal } from '@preact/signals';
 import type { Command, CommandEvent, Progress, Shellvisor } from '../../../src/client/index.ts';
-import type { RowSource } from '../components/use-rows.ts';
 import { withSession } from '../session.ts';
 import { Lines } from './lines.ts';
 
-export class LiveCommand implements RowSource {
+export class LiveCommand {
   readonly uuid: string;
   readonly command = signal<Command | undefined>(undefined);
   readonly progress = signal<Progress | null>(null);
   /** What went wrong: it is not there, or not any more. */
   readonly failure = signal<unknown>(undefined);
+  /** Changes with the lines. */
   readonly version = signal(0);
   readonly lines = new Lines();
-  /** Nothing comes above the first line. */
-  isFollowed = () => false;
 
   readonly #client: Shellvisor;
   readonly #noteOfGap: (bytes: number) => string;
@@ -28,20 +26,6 @@ export class LiveCommand implements RowSource {
     this.#noteOfGap = noteOfGap;
     withSession(this.#follow()).catch((error) => this.#fail(error));
   }
-
-  get length(): number {
-    return this.lines.length;
-  }
-
-  keyAt(index: number): string {
-    return `${index}`;
-  }
-
-  placeOf(key: string): number {
-    return Number(key);
-  }
-
-  look(): void {}
 
   stop(): void {
     this.#ending.abort();
