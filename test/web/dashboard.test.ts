@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
 import { Keyring } from '../../src/access/keyring.ts';
 import { lineOf } from '../../src/access/tokens.ts';
+import { closeApp } from '../../src/listening.ts';
 import { startApp, type TestAppOptions } from '../helpers/app.ts';
 import { startBrowser } from '../helpers/browser.ts';
 import { temporaryFolder } from '../helpers/server.ts';
@@ -161,7 +162,7 @@ t.test('a server that goes away is waited for', async (t) => {
   await usePage(t, browser, url, { allowed: /ERR_|Failed to load/ }, async (page) => {
     await page.getByText('Live', { exact: true }).waitFor();
     const { port } = new URL(url);
-    await app.close();
+    await closeApp(app);
     await page.getByText('Connecting…').waitFor();
     const next = await startApp(t, { database });
     await next.app.listen({ port: Number(port) });

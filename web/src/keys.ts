@@ -3,7 +3,7 @@
  * switched off (WCAG 2.1.4): who dictates would press them without wanting to.
  */
 import { computed, signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Words } from './i18n/en.ts';
 import { stored } from './stored.ts';
 
@@ -26,7 +26,8 @@ export function useKeys(keys: readonly Key[]): void {
   // What they do changes with each rendering, which keys there are does not.
   const latest = useRef(keys);
   latest.current = keys;
-  useEffect(() => {
+  // As soon as it is seen: a person may be quick.
+  useLayoutEffect(() => {
     const mine = keys.map((key, i): Key => ({ ...key, run: () => latest.current[i]?.run() }));
     shown.value = [...shown.value, mine];
     return () => {

@@ -5,6 +5,7 @@ import { deleteMatching } from '../commands/delete-matching.ts';
 import {
   addressOf,
   type Filters,
+  filtersOf,
   labelsOf,
   queryOf,
   SEARCH_MIN,
@@ -15,22 +16,29 @@ import {
 } from '../commands/filters.ts';
 import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
-import { navigate } from '../router.ts';
+import { navigate, search } from '../router.ts';
 import { Icon } from './icon.tsx';
 import { Status } from './status.tsx';
+import { useDraft } from './use-draft.ts';
 
 /** How long a person pauses before what he types is searched for, in ms. */
 const TYPING_MS = 250;
+
+type Change = (filters: Filters) => Filters;
+
+/** Changes the filters as they are by then: a person may be quicker than the page is drawn. */
+function change(by: Change, replaces = false): void {
+  navigate(addressOf(by(filtersOf(search.value))), { replaces });
+}
 
 /** @param total how many commands there are with these filters. */
 export function FilterBar({ filters, total }: { filters: Filters; total: number | undefined }) {
   const { filters: own, bulk, commands } = words.value;
   const isFiltered = Object.keys(filters).length > 0;
-  const go = (changed: Filters, replaces = false) => navigate(addressOf(changed), { replaces });
   const query = queryOf(filters);
   return (
     <search class="filters" aria-label={own.label}>
-      <SearchField text={filters.q ?? ''} onSearch={(q) => go(withFilter(filters, 'q', q), true)} />
+      <SearchField text={filters.q ?? ''} onSearch={(q) => change((before) => withFilter(before, 'q', q), true)} />
       <fieldset class="chips">
         <legend class="hidden">{own.statuses}</legend>
         {STATUSES.map((status) => (
@@ -39,7 +47,7 @@ export function FilterBar({ filters, total }: { filters: Filters; total: number 
             type="button"
             class="chip"
             aria-pressed={statusesOf(filters).includes(status)}
-            onClick={() => go(withStatus(filters, status))}
+            onClick={() => change((before) => withStatus(before, status))}
           >
             <Status status={status} />
           </button>
@@ -47,10 +55,10 @@ export function FilterBar({ filters, total }: { filters: Filters; total: number 
       </fieldset>
       <details class="more">
         <summary>{own.more}</summary>
-        <MoreFilters filters={filters} onChange={go} />
+        <MoreFilters filters={filters} />
       </details>
       {isFiltered && (
-        <button type="button" class="quiet" onClick={() => go({})}>
+        <button type="button" class="quiet" onClick={() => change(() => ({}))}>
           {own.clear}
         </button>
       )}
@@ -78,6 +86,7 @@ function SearchField({ text, onSearch }: { text: string; onSearch: (text: string
     },
   ]);
   useEffect(() => () => clearTimeout(pause.current), []);
+  const draft = useDraft(text, onSearch);
   const isShort = text !== '' && [...text].length < SEARCH_MIN;
   return (
     <div class="search">
@@ -85,14 +94,15 @@ function SearchField({ text, onSearch }: { text: string; onSearch: (text: string
       <input
         ref={input}
         type="search"
-        value={text}
+        value={draft.text}
         maxLength={200}
         placeholder={filters.search}
         aria-label={filters.search}
         aria-describedby="search-hint"
         onInput={({ currentTarget: { value } }) => {
+          draft.type(value);
           clearTimeout(pause.current);
-          pause.current = window.setTimeout(() => onSearch(value), TYPING_MS);
+          pause.current = window.setTimeout(() => draft.commit(value), TYPING_MS);
         }}
       />
       <span id="search-hint" class="hint" role="status">
@@ -102,9 +112,9 @@ function SearchField({ text, onSearch }: { text: string; onSearch: (text: string
   );
 }
 
-function MoreFilters({ filters, onChange }: { filters: Filters; onChange: (changed: Filters) => void }) {
+function MoreFilters({ filters }: { filters: Filters }) {
   const { filters: own, reasons } = words.value;
-  const set = (name: string) => (value: string) => onChange(withFilter(filters, name, value));
+  const set = (name: string) => (value: string) => change((before) => withFilter(before, name, value));
   const flags = { true: own.yes, false: own.no };
   return (
     <div class="fields">
@@ -117,33 +127,14 @@ function MoreFilters({ filters, onChange }: { filters: Filters; onChange: (chang
         names={own.durables}
       />
       <Choice label={own.pinned} value={filters.pinned} onChange={set('pinned')} values={FLAGS} names={flags} />
-      <label>
-        {own.exitCode}
-        <input
-          type="number"
-          min={0}
-          max={255}
-          value={filters.exit_code ?? ''}
-          onChange={({ currentTarget }) => set('exit_code')(currentTarget.value)}
-        />
-      </label>
-      <label>
-        {own.labels}
-        <input
-          type="text"
-          placeholder={own.labelHint}
-          value={labelsOf(filters)}
-          onChange={({ currentTarget }) => onChange(withLabels(filters, currentTarget.value))}
-        />
-      </label>
-      <label>
-        {own.by}
-        <input
-          type="text"
-          value={filters.created_by ?? ''}
-          onChange={({ currentTarget }) => set('created_by')(currentTarget.value)}
-        />
-      </label>
+      <Field label={own.exitCode} type="number" value={filters.exit_code} onChange={set('exit_code')} />
+      <Field
+        label={own.labels}
+        hint={own.labelHint}
+        value={labelsOf(filters)}
+        onChange={(text) => change((before) => withLabels(before, text))}
+      />
+      <Field label={own.by} value={filters.created_by} onChange={set('created_by')} />
       <Time label={own.after} value={filters.created_after} onChange={set('created_after')} />
       <Time label={own.before} value={filters.created_before} onChange={set('created_before')} />
     </div>
@@ -176,6 +167,31 @@ function Choice<Value extends string>({ label, value = '', values, names, onChan
   );
 }
 
+interface FieldProps {
+  label: string;
+  hint?: string;
+  type?: 'text' | 'number' | 'datetime-local';
+  value: string | undefined;
+  onChange: (value: string) => void;
+}
+
+function Field({ label, hint, type = 'text', value = '', onChange }: FieldProps) {
+  const draft = useDraft(value, onChange);
+  return (
+    <label>
+      {label}
+      <input
+        // The types of Preact tell inputs apart by it, and want one at a time.
+        type={type as 'text'}
+        placeholder={hint}
+        value={draft.text}
+        onInput={({ currentTarget }) => draft.type(currentTarget.value)}
+        onChange={({ currentTarget }) => draft.commit(currentTarget.value)}
+      />
+    </label>
+  );
+}
+
 interface TimeProps {
   label: string;
   /** As the API has it. */
@@ -188,15 +204,11 @@ function Time({ label, value, onChange }: TimeProps) {
   const date = new Date(value ?? '');
   const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000);
   return (
-    <label>
-      {label}
-      <input
-        type="datetime-local"
-        value={Number.isNaN(local.getTime()) ? '' : local.toISOString().slice(0, 16)}
-        onChange={({ currentTarget }) =>
-          onChange(currentTarget.value === '' ? '' : new Date(currentTarget.value).toISOString())
-        }
-      />
-    </label>
+    <Field
+      label={label}
+      type="datetime-local"
+      value={Number.isNaN(local.getTime()) ? '' : local.toISOString().slice(0, 16)}
+      onChange={(text) => onChange(text === '' ? '' : new Date(text).toISOString())}
+    />
   );
 }
