@@ -10,6 +10,7 @@ const CACHE = fileURLToPath(new URL('../../node_modules/.cache', import.meta.url
 const packageFile = join(dirname(createRequire(import.meta.url).resolve('@sparticuz/chromium')), '../package.json');
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8'));
 const FOLDER = join(CACHE, `chromium-${version}`);
+const PROGRAM = join(FOLDER, 'chromium');
 
 /** Its own fonts and those of the machine; without any it ends. The file that comes with it names folders that are not ours. */
 const FONTS = `<?xml version="1.0"?>
@@ -23,7 +24,7 @@ const FONTS = `<?xml version="1.0"?>
 
 /** Unpacks the program, once for all runs; in one step, since a run that is cut off may leave half of it. */
 export async function unpackBrowser(): Promise<void> {
-  if (existsSync(FOLDER)) return;
+  if (existsSync(PROGRAM)) return;
   mkdirSync(CACHE, { recursive: true });
   const fresh = mkdtempSync(join(CACHE, 'chromium-'));
   // The package unpacks into the folder for temporary files, and takes what it finds there for whole.
@@ -33,6 +34,7 @@ export async function unpackBrowser(): Promise<void> {
     const { default: packed } = await import('@sparticuz/chromium');
     await packed.executablePath();
     writeFileSync(join(fresh, 'fonts.conf'), FONTS);
+    rmSync(FOLDER, { recursive: true, force: true });
     renameSync(fresh, FOLDER);
   } finally {
     if (TMPDIR === undefined) delete process.env.TMPDIR;
@@ -56,7 +58,7 @@ const FLAGS = [
 /** Starts a browser, which ends with the test. @param flags more of its flags. */
 export async function startBrowser(t: Scope, ...flags: string[]): Promise<Browser> {
   const browser = await chromium.launch({
-    executablePath: join(FOLDER, 'chromium'),
+    executablePath: PROGRAM,
     args: [...FLAGS, ...flags],
     env: { ...process.env, FONTCONFIG_FILE: join(FOLDER, 'fonts.conf'), HOME: FOLDER } as Record<string, string>,
   });
