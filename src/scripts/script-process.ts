@@ -11,7 +11,7 @@
  *   waits for nobody who holds the pipe of the progress: what is in it then is read, and it is closed.
  * - `ended` does not wait for ever on a pipe that a process outside of the tree holds, silent or writing.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { chown, type FileHandle, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -28,6 +28,7 @@ import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
 import { Mask } from './mask.ts';
 import type { ProgressPipes } from './progress-pipes.ts';
+import type { Prologue } from './prologue.ts';
 import { type SandboxMeans, sandboxed } from './sandbox.ts';
 import { openStdin } from './stdin.ts';
 import type { WorkFolders } from './work-folders.ts';
@@ -36,9 +37,6 @@ import type { WorkFolders } from './work-folders.ts';
 export function scriptFile(scriptsDir: string, uuid: string): string {
   return join(scriptsDir, `${uuid}.sh`);
 }
-
-/** Everybody may read it: there is nothing in it, and bash of another user has to. */
-export const PROLOGUE_MODE = 0o644;
 
 /** What all scripts of a runner share. */
 export interface ScriptSetup {
@@ -56,8 +54,7 @@ export interface ScriptSetup {
   /** What whoever runs the server should know of this machine. */
   warnings: readonly string[];
   progress: ProgressPipes;
-  /** What bash sources before each script: where it is, and what must be in it. */
-  prologue: { file: string; text: string };
+  prologue: Prologue;
   /** Absolute path of bash. */
   bash: string;
   /** The clean environment. */
@@ -178,11 +175,7 @@ export class ScriptProcess implements RunningProcess {
     const { account, scriptsDir, prologue } = this.#setup;
     // A script may have removed the folder; the next one shall not suffer for it.
     mkdirSync(scriptsDir, { recursive: true, mode: folderModeFor(account) });
-    // Without it bash would run the script outside of its process tree and without its limits, and not say a word. So it
-    // is a file of our own, which no upgrade replaces under a launcher that lives.
-    if (!existsSync(prologue.file)) {
-      writeFileSync(prologue.file, prologue.text, { mode: PROLOGUE_MODE });
-    }
+    prologue.ensure();
     await writeFile(this.#file, this.#spec.script, { mode: 0o600 });
     if (account !== undefined) await chown(this.#file, account.uid, account.gid);
   }

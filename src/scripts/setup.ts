@@ -1,6 +1,6 @@
 /** What all scripts of one owner share: found and made once, before the first of them runs. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { StartupError } from '../errors.ts';
@@ -14,8 +14,9 @@ import { folderModeFor } from './account.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type LimitMeans, unsupportedOptions } from './limits.ts';
 import { ProgressPipes } from './progress-pipes.ts';
+import { Prologue } from './prologue.ts';
 import { probeSandbox, type SandboxMeans } from './sandbox.ts';
-import { PROLOGUE_MODE, type ScriptSetup, scriptFile } from './script-process.ts';
+import { type ScriptSetup, scriptFile } from './script-process.ts';
 import { WorkFolders } from './work-folders.ts';
 
 export interface ScriptSetupOptions extends ScriptsConfig {
@@ -59,7 +60,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     throw new StartupError(`SHELLVISOR_SANDBOX=always can't be kept: ${unsupported.sandbox}`);
   }
   const folderMode = folderModeFor(account);
-  const prologue = writePrologue(options.dataDir);
+  const prologue = new Prologue(options.dataDir);
   const scriptsDir = makeOwnFolder(scriptsFolder(options.dataDir), folderMode);
   const root = makeOwnFolder(join(options.dataDir, 'work'), folderMode);
   if (account !== undefined) assertReaches(account, bash, [prologue.file, scriptsDir, root]);
@@ -126,15 +127,6 @@ export async function killLeftovers(dataDir: string, uuids: readonly string[]): 
   const killed = await killTrees(uuids);
   await Promise.all(uuids.map((uuid) => rm(scriptFile(scriptsFolder(dataDir), uuid), { force: true })));
   return killed;
-}
-
-/** Into the data folder, where no upgrade of the program replaces it while scripts are being started. */
-function writePrologue(dataDir: string): ScriptSetup['prologue'] {
-  const file = join(dataDir, 'prologue.bash');
-  const text = readFileSync(new URL('prologue.bash', import.meta.url), 'utf8');
-  writeFileSync(file, text, { mode: PROLOGUE_MODE });
-  chmodSync(file, PROLOGUE_MODE);
-  return { file, text };
 }
 
 function scriptsFolder(dataDir: string): string {
