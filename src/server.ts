@@ -154,7 +154,8 @@ async function start(
   const scripts = { ...config.scripts, account };
   if (linkFd !== undefined) parts.launcher = await connectLauncher({ ...events, fd: linkFd, config: scripts });
   const { launcher } = parts;
-  const runner = launcher ?? (await createInProcessRunner({ ...scripts, environment: config.environment }));
+  const warn = (message: string) => log.warn(message);
+  const runner = launcher ?? (await createInProcessRunner({ ...scripts, environment: config.environment, warn }));
   const database = await locateDatabase(config.databaseUrl, config.dataDir, account?.uid);
   parts.database = database;
 

@@ -31,7 +31,7 @@ const server = new ServerProcess(pathOfProgram('server'), {
     await scripts.killAll();
     process.exit(exitCode);
   },
-  log: (message) => process.stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg: message })}\n`),
+  log: warn,
 });
 const scripts = new Scripts({
   control(message, onSent) {
@@ -40,6 +40,11 @@ const scripts = new Scripts({
   },
   chunk: (chunk) => server.chunk(chunk),
 });
+
+/** As the server's log does, which the launcher has not. */
+function warn(message: string): void {
+  process.stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg: message })}\n`);
+}
 
 async function handle(message: ToLauncher): Promise<void> {
   switch (message.type) {
@@ -74,6 +79,7 @@ async function hello({ protocol, config }: Extract<ToLauncher, { type: 'hello' }
         ...config,
         environment: process.env,
         isOwnChild: (pid) => pid === server.pid,
+        warn,
       });
       passes ??= armFailpoint(process.env, config.dataDir);
     } catch (error) {

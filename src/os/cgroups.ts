@@ -19,6 +19,7 @@ import {
 import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { readProcFile } from './mark.ts';
+import { unescapeOctal } from './mounts.ts';
 import { growingPauses } from './pauses.ts';
 
 /** What can limit a command: cgroups(7). */
@@ -244,9 +245,4 @@ function foldersIn(path: string): string[] {
   } catch {
     return [];
   }
-}
-
-/** Blanks and the like in /proc/self/mounts: proc_pid_mounts(5), getmntent(3). */
-function unescapeOctal(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }

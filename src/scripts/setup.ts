@@ -24,6 +24,8 @@ export interface ScriptSetupOptions extends ScriptsConfig {
   environment: Record<string, string | undefined>;
   /** Tells the children that somebody else in this process started and will reap. */
   isOwnChild: (pid: number) => boolean;
+  /** Tells whoever runs the server what went wrong without being anybody's error. */
+  warn?: ((message: string) => void) | undefined;
 }
 
 /** @throws StartupError when there is no bash, the folders can't be made, or what is configured is not possible here. */
@@ -78,7 +80,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     bash,
     env,
     scriptsDir,
-    work: new WorkFolders({ root, account, spawner, bash, env }),
+    work: new WorkFolders({ root, account, spawner, bash, env, warn: options.warn }),
   };
 }
 

@@ -1,13 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunInputs, RunOptions } from '../../src/command.ts';
 import { spawnerByChildProcess } from '../../src/os/child-process.ts';
 import { killTrees } from '../../src/os/process-trees.ts';
 import { createSpawner } from '../../src/os/spawn.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
-import { WorkFolders } from '../../src/scripts/work-folders.ts';
+import { findAccount } from '../../src/scripts/account.ts';
+import { WorkFolders, type WorkFoldersOptions } from '../../src/scripts/work-folders.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { temporaryFolder } from '../helpers/server.ts';
 import { CollectingSink } from '../helpers/sink.ts';
@@ -24,6 +26,24 @@ function start(t: Test, script: string, options: RunOptions = {}, inputs: RunInp
   const running = runner.start({ uuid, script, options, inputs, secretEnv: {} }, sink);
   t.teardown(() => running.kill());
   return { running, sink, uuid };
+}
+
+/** Folders that are looked after without a runner. @returns them and the folder that they are in. */
+async function foldersWith(t: Test, options: Partial<WorkFoldersOptions> = {}) {
+  const root = temporaryFolder(t);
+  chmodSync(root, 0o711);
+  const env = { PATH: process.env.PATH as string };
+  const spawner = await createSpawner(options.account);
+  return { work: new WorkFolders({ root, spawner, bash: '/bin/bash', env, sweepMs: 100, ...options }), root };
+}
+
+/** Waits until left folders have been looked for, twice. */
+async function sweeps(root: string) {
+  for (let i = 0; i < 2; i++) {
+    const left = join(root, randomUUID());
+    mkdirSync(left);
+    await until('what was left is gone', () => !existsSync(left));
+  }
 }
 
 /** Runs a script to its end. */
@@ -115,3 +135,74 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
     await until('it is gone too', () => readdirSync(root).length === 1);
   });
 }
+
+// Root needs another user for it: to root nothing is closed.
+const account = process.getuid?.() === 0 ? findAccount('daemon') : undefined;
+t.test('folders that a script has closed to itself go, however deep they lie in each other', async (t) => {
+  const { work } = await foldersWith(t, { account });
+  const uuid = randomUUID();
+  const cwd = work.make(uuid);
+  const script = 'mkdir -p a/b/c d/e; touch a/b/c/file d/e/file; chmod 0 a/b/c a/b a; chmod 500 d/e d';
+  const ids = account === undefined ? {} : { uid: account.uid, gid: account.gid };
+  t.equal(spawnSync('/bin/bash', ['-c', script], { cwd, ...ids }).status, 0);
+  work.release(uuid, true);
+  await until('it is gone', () => !existsSync(cwd));
+});
+
+t.test('a process that empties folders and is stopped holds up the others for a while only', async (t) => {
+  const programs = temporaryFolder(t);
+  const find = `#!/bin/bash\n[[ -e $0.stopped ]] || { : >"$0.stopped"; kill -STOP $$; }\nexec /usr/bin/find "$@"`;
+  writeFileSync(join(programs, 'find'), find, { mode: 0o755 });
+  const { work } = await foldersWith(t, { env: { PATH: `${programs}:${process.env.PATH}` }, emptyMs: 1000 });
+  const [first, second] = [randomUUID(), randomUUID()];
+  const paths = [first, second].map((uuid) => work.make(uuid)) as [string, string];
+  for (const path of paths) writeFileSync(join(path, 'file'), '');
+  work.release(first, true);
+  await until('it is stopped', () => existsSync(join(programs, 'find.stopped')));
+  work.release(second, true);
+  await until('both are gone', () => !paths.some(existsSync));
+  t.same(processesWith(paths[0]), [], 'what was stopped is gone too');
+});
+
+/** Mounts something for the time of a test. @returns whether we may. */
+function mount(t: Test, ...args: string[]): boolean {
+  t.teardown(() => spawnSync('umount', ['--lazy', args.at(-1) as string]));
+  return spawnSync('mount', args).status === 0;
+}
+
+t.test('what a script has mounted is not touched, and its folder goes when that is unmounted', async (t) => {
+  const victim = temporaryFolder(t);
+  chmodSync(victim, 0o500);
+  writeFileSync(join(victim, 'file'), 'stays');
+  const warnings: string[] = [];
+  const { work, root } = await foldersWith(t, { warn: (message) => warnings.push(message) });
+  const mounts: Record<string, string[]> = {
+    'a folder of the same file system': ['--bind', victim, 'a b/mnt'],
+    'another file system': ['-t', 'tmpfs', '-o', 'mode=500', 'tmpfs', 'a b/mnt'],
+    'something over the folder itself': ['--bind', victim, '.'],
+  };
+  for (const [what, args] of Object.entries(mounts)) {
+    const uuid = randomUUID();
+    const path = work.make(uuid);
+    const point = join(path, args.at(-1) as string);
+    mkdirSync(point, { recursive: true });
+    if (!mount(t, ...args.slice(0, -1), point)) return t.comment('we may not mount here, and so may no script of ours');
+    const mode = statSync(point).mode;
+    const full = work.make(randomUUID());
+    writeFileSync(join(full, 'file'), '');
+    work.release(uuid, true);
+    work.release(basename(full), true);
+    await until('that of another is gone', () => !existsSync(full));
+    await until('it is told', () => warnings.length > 0);
+    await sweeps(root);
+    t.equal(readFileSync(join(victim, 'file'), 'utf8'), 'stays', what);
+    t.equal(statSync(point).mode, mode, `${what}: its mode`);
+    t.same(
+      warnings.splice(0),
+      [`the working folder of a command stays until ${point}, which it has mounted, is unmounted`],
+      'it is told once',
+    );
+    t.equal(spawnSync('umount', [point]).status, 0);
+    await until('it is gone', () => !existsSync(path));
+  }
+});
