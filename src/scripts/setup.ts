@@ -65,13 +65,14 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const prologue = new Prologue(options.dataDir);
   const scriptsDir = makeOwnFolder(scriptsFolder(options.dataDir), folderMode);
   const root = makeOwnFolder(join(options.dataDir, 'work'), folderMode);
+  const flock = findProgram('flock', env.PATH as string);
   if (account !== undefined) assertReaches(account, bash, [prologue.file, scriptsDir, root]);
   return {
     description: account === undefined ? spawner.kind : `${spawner.kind} as ${account.name}`,
     account,
     spawner,
     trees,
-    warnings: warningsFor(isRoot, confiner !== undefined),
+    warnings: warningsFor(isRoot, confiner !== undefined, flock !== undefined),
     progress: new ProgressPipes(),
     prologue,
     limits,
@@ -80,7 +81,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
     bash,
     env,
     scriptsDir,
-    work: new WorkFolders({ root, account, spawner, bash, env, warn: options.warn }),
+    work: new WorkFolders({ root, account, spawner, bash, env, flock, warn: options.warn }),
   };
 }
 
@@ -107,7 +108,7 @@ function findSandbox(dataDir: string, bash: string, path: string): SandboxMeans 
   return bwrap === undefined || env === undefined ? null : { bwrap, env, bash, dataDir };
 }
 
-function warningsFor(isRoot: boolean, isConfined: boolean): string[] {
+function warningsFor(isRoot: boolean, isConfined: boolean, canLock: boolean): string[] {
   const warnings: string[] = [];
   if (isRoot)
     warnings.push(
@@ -117,6 +118,9 @@ function warningsFor(isRoot: boolean, isConfined: boolean): string[] {
     warnings.push(
       'scripts can gain privileges, by sudo for one: neither koffi works here nor is there setpriv in PATH',
     );
+  }
+  if (!canLock) {
+    warnings.push('working folders that a server leaves when it is killed stay: there is no flock in PATH');
   }
   return warnings;
 }

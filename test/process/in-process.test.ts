@@ -58,7 +58,8 @@ t.test('a script behaves as a file that is given to bash', async (t) => {
   t.equal((await run('if [ "$1" = again ]; then echo again; else bash "$0" again; fi')).text, 'again\n');
   t.equal((await run('cat')).text, '', 'stdin is empty');
   const { text, uuid } = await run('pwd');
-  t.equal(text, `${join(dataDir, 'work', uuid)}\n`);
+  const [owner = ''] = readdirSync(join(dataDir, 'work'));
+  t.equal(text, `${join(dataDir, 'work', owner, uuid)}\n`);
   t.same((await run('exit 300')).end, { kind: 'exited', exitCode: 44 });
   t.same((await run('kill -SEGV $$')).end, { kind: 'signalled', signal: 'SIGSEGV' });
   t.match((await run('syntax error (')).text, /syntax error/);

@@ -107,7 +107,8 @@ if (!isRoot) {
             args: ['one'],
             env: { GIVEN: 'two' },
           });
-          const folder = join(dataDir, 'work', uuid);
+          const [owner = ''] = readdirSync(join(dataDir, 'work'));
+          const folder = join(dataDir, 'work', owner, uuid);
           t.equal(sink.text('stdout'), `${folder}\ndaemon 700\ndaemon 600\ninput\n${script.length}\nout\none two\n`);
           t.equal(sink.text('stderr'), 'err\n');
           t.same(end, { kind: 'exited', exitCode: 7 });
@@ -118,14 +119,15 @@ if (!isRoot) {
 
       t.test('they can not look around in our folders, nor change anything there', async (t) => {
         writeFileSync(join(dataDir, 'secret'), 'hush', { mode: 0o600 });
+        const work = join('work', `${readdirSync(join(dataDir, 'work'))[0]}`);
         const prologue = readdirSync(dataDir).find((name) => name.startsWith('prologue')) as string;
         const script = `
-          cd "${dataDir}"; ls; ls scripts; ls work; cat secret; echo x >${prologue}; rm -f ${prologue}; rm -f "$0"; mv work other
+          cd "${dataDir}"; ls; ls scripts; ls work; ls ${work}; cat secret; echo x >${prologue}; rm -f ${prologue}; rm -f "$0"; mv work other
           touch file; cat /proc/${process.pid}/environ; ls /proc/${process.pid}/fd; kill ${process.pid}`;
         const { text } = await run(`{ ${script}; } 2>&1 | grep -cE "denied|permitted"`);
-        t.equal(text, '12\n');
+        t.equal(text, '13\n');
         t.match(readFileSync(join(dataDir, prologue), 'utf8'), 'BASH_ENV');
-        for (const name of ['scripts', 'work']) t.equal(statSync(join(dataDir, name)).mode & 0o777, 0o711);
+        for (const name of ['scripts', 'work', work]) t.equal(statSync(join(dataDir, name)).mode & 0o777, 0o711);
       });
 
       t.test('a folder is judged as this user sees it', async (t) => {
@@ -166,7 +168,8 @@ if (!isRoot) {
           ends.map(({ end, text }) => [end, text]),
           ends.map((_, i) => [{ kind: 'exited', exitCode: i }, `${i}\n`]),
         );
-        await until('their folders are gone', () => readdirSync(join(dataDir, 'work')).length === 0);
+        const work = join(dataDir, 'work', `${readdirSync(join(dataDir, 'work'))[0]}`);
+        await until('their folders are gone', () => readdirSync(work).length === 0);
       });
     });
   }

@@ -76,7 +76,8 @@ for (const account of probed.unsupported.sandbox === undefined ? accounts : []) 
         env | grep -cE "BASH_ENV|SHELLVISOR_(MARK|CGROUP|CWD|OPEN)"; echo out >/dev/stdout; echo err >&2; exit 7`;
       const inputs = { env: { GIVEN: 'given' }, args: ['one'], stdin: Buffer.from('input\n') };
       const { end, sink, uuid } = await run(script, { sandbox: { network: false }, nice: 3 }, inputs);
-      const folder = join(dataDir, 'work', uuid);
+      const [owner = ''] = readdirSync(join(dataDir, 'work'));
+      const folder = join(dataDir, 'work', owner, uuid);
       t.equal(
         sink.text('stdout'),
         `${folder}\n${join(dataDir, 'scripts', uuid)}.sh 1 one given /tmp\ninput\n0\n1\n2\n3\n4\n0\nout\n`,
@@ -107,7 +108,8 @@ for (const account of probed.unsupported.sandbox === undefined ? accounts : []) 
         `cd ${dataDir}; find . | sort; grep -la ${seconds} /proc/[0-9]*/cmdline; ls -d /proc/[0-9]* | wc -l; grep CapBnd /proc/self/status`,
       );
       const [processes, capabilities] = text.trim().split('\n').slice(-2);
-      t.equal(text.split(/^\d+$/m)[0], `.\n./scripts\n./scripts/${uuid}.sh\n./work\n./work/${uuid}\n`);
+      const work = `./work/${readdirSync(join(dataDir, 'work'))[0]}`;
+      t.equal(text.split(/^\d+$/m)[0], `.\n./scripts\n./scripts/${uuid}.sh\n./work\n${work}\n${work}/${uuid}\n`);
       t.ok(Number(processes) < 10);
       t.equal(capabilities, 'CapBnd:\t0000000000000000');
       fellow.running.kill();

@@ -1,7 +1,16 @@
-import { spawnSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunInputs, RunOptions } from '../../src/command.ts';
 import { spawnerByChildProcess } from '../../src/os/child-process.ts';
@@ -17,8 +26,18 @@ import { until } from '../helpers/until.ts';
 
 const dataDir = temporaryFolder(t);
 const runner = await createInProcessRunner({ dataDir, environment: process.env, cgroups: true });
-/** What is in the folder that all working folders are in. */
-const folders = () => readdirSync(join(dataDir, 'work'));
+/** The working folders that are there. */
+const folders = () => {
+  const work = join(dataDir, 'work');
+  return readdirSync(work).flatMap((owner) => readdirSync(join(work, owner)));
+};
+const flock = '/usr/bin/flock';
+/** Makes the folder of an owner that is gone. */
+function abandonedIn(root: string): string {
+  const path = join(root, randomBytes(4).toString('hex'));
+  mkdirSync(path);
+  return path;
+}
 
 function start(t: Test, script: string, options: RunOptions = {}, inputs: RunInputs = {}) {
   const uuid = randomUUID();
@@ -30,18 +49,17 @@ function start(t: Test, script: string, options: RunOptions = {}, inputs: RunInp
 
 /** Folders that are looked after without a runner. @returns them and the folder that they are in. */
 async function foldersWith(t: Test, options: Partial<WorkFoldersOptions> = {}) {
-  const root = temporaryFolder(t);
+  const root = options.root ?? temporaryFolder(t);
   chmodSync(root, 0o711);
   const env = { PATH: process.env.PATH as string };
   const spawner = await createSpawner(options.account);
-  return { work: new WorkFolders({ root, spawner, bash: '/bin/bash', env, sweepMs: 100, ...options }), root };
+  return { work: new WorkFolders({ root, spawner, bash: '/bin/bash', env, flock, sweepMs: 100, ...options }), root };
 }
 
 /** Waits until left folders have been looked for, twice. */
 async function sweeps(root: string) {
   for (let i = 0; i < 2; i++) {
-    const left = join(root, randomUUID());
-    mkdirSync(left);
+    const left = abandonedIn(root);
     await until('what was left is gone', () => !existsSync(left));
   }
 }
@@ -115,24 +133,30 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
   t.test(`what nobody works in any more is swept, by ${spawner.kind}`, async (t) => {
     const root = temporaryFolder(t);
     const [inUse, living, left, full] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
-    for (const uuid of [living, left, full]) mkdirSync(join(root, uuid));
-    mkdirSync(join(root, 'of somebody else'));
-    writeFileSync(join(root, full, 'file'), '');
+    const owner = abandonedIn(root);
+    for (const uuid of [living, left, full]) mkdirSync(join(owner, uuid));
+    for (const folder of [root, owner]) mkdirSync(join(folder, 'of somebody else'));
+    writeFileSync(join(owner, full, 'file'), '');
+    // Who opens it waits for a writer.
+    t.equal(spawnSync('mkfifo', [join(root, '00000000')]).status, 0);
     const env = { PATH: process.env.PATH as string, SHELLVISOR_COMMAND_UUID: living };
     const holder = await spawner.spawn('/bin/sleep', ['1000'], { cwd: '/', env });
-    const work = new WorkFolders({ root, spawner, bash: '/bin/bash', env: { PATH: env.PATH }, sweepMs: 100 });
-    work.make(inUse);
-    await until('what was left is gone', () => !existsSync(join(root, left)) && !existsSync(join(root, full)));
-    t.same(readdirSync(root).sort(), [inUse, living, 'of somebody else'].sort());
+    const { work } = await foldersWith(t, { root, spawner });
+    const path = work.make(inUse);
+    await until('what was left is gone', () => !existsSync(join(owner, left)) && !existsSync(join(owner, full)));
+    t.same(readdirSync(owner).sort(), [living, 'of somebody else'].sort());
     process.kill(holder.pid, 'SIGKILL');
     await holder.exited;
-    await until('that of who has died is gone', () => !existsSync(join(root, living)));
+    await until('that of who has died is gone', () => !existsSync(join(owner, living)));
     holder.reap();
     for (const end of [holder.stdout, holder.stderr]) end.destroy();
     holder.side.close();
-    t.ok(existsSync(join(root, inUse)), 'that of a command that runs stays, however long');
+    t.ok(existsSync(path), 'that of a command that runs stays, however long');
     work.release(inUse, true);
-    await until('it is gone too', () => readdirSync(root).length === 1);
+    await until('it is gone too', () => !existsSync(path));
+    rmdirSync(join(owner, 'of somebody else'));
+    await until('so is the folder of the owner, once it is empty', () => !existsSync(owner));
+    t.ok(existsSync(join(root, 'of somebody else')));
   });
 }
 
@@ -193,7 +217,6 @@ t.test('what a script has mounted is not touched, and its folder goes when that 
     work.release(uuid, true);
     work.release(basename(full), true);
     await until('that of another is gone', () => !existsSync(full));
-    await until('it is told', () => warnings.length > 0);
     await sweeps(root);
     t.equal(readFileSync(join(victim, 'file'), 'utf8'), 'stays', what);
     t.equal(statSync(point).mode, mode, `${what}: its mode`);
@@ -205,4 +228,42 @@ t.test('what a script has mounted is not touched, and its folder goes when that 
     t.equal(spawnSync('umount', [point]).status, 0);
     await until('it is gone', () => !existsSync(path));
   }
+});
+
+t.test('where there are no locks owners leave each other their folders, and what is left of them', async (t) => {
+  const { work, root } = await foldersWith(t, { flock: undefined, sweepMs: 2 ** 30 });
+  const [running, ended] = [randomUUID(), randomUUID()];
+  const [stays, goes] = [work.make(running), work.make(ended)];
+  writeFileSync(join(goes, 'file'), '');
+  work.release(ended, true);
+  await until('that of a command that has ended goes', () => !existsSync(goes));
+  await foldersWith(t, { root });
+  await sweeps(root);
+  t.ok(existsSync(stays));
+});
+
+t.test('owners that see nothing of each other leave each other their folders, and inherit them', async (t) => {
+  const { work, root } = await foldersWith(t, { sweepMs: 2 ** 30 });
+  const ours = work.make(randomUUID());
+  // As in another container; without root only who may have namespaces of users can have one.
+  const apart = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const prefix = [apart, [...apart, '--map-root-user'], []].find(
+    ([file = 'true', ...args]) => spawnSync(file, [...args, 'true']).status === 0,
+  );
+  const program = [process.execPath, join(import.meta.dirname, '../helpers/work-folders-owner.ts'), root];
+  const [file = '', ...args] = [...(prefix ?? []), ...program];
+  const other = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.teardown(() => other.kill('SIGKILL'));
+  const said = await new Promise((resolve) => other.stdout.once('data', resolve));
+  const theirs = `${said}`.trim();
+  writeFileSync(join(theirs, 'file'), '');
+  await sweeps(root);
+  t.ok(existsSync(ours), 'the other one looks, and leaves ours');
+  for (const pid of processesWith(root)) process.kill(pid, 'SIGSTOP');
+  await foldersWith(t, { root });
+  await sweeps(root);
+  t.ok(existsSync(theirs), 'we look, and leave theirs');
+  other.kill('SIGKILL');
+  await until('what they have left is gone', () => !existsSync(dirname(theirs)));
+  t.ok(existsSync(ours));
 });

@@ -19,9 +19,9 @@ for (const kind of ['its own PostgreSQL', 'the PostgreSQL of DATABASE_URL']) {
 
       const running = await submit(
         '/api/v1/durables/commands',
-        `echo started >> ../runs; echo stored; (setsid sleep ${seconds} &); sleep ${seconds}; echo never`,
+        `echo started >> ../../runs; echo stored; (setsid sleep ${seconds} &); sleep ${seconds}; echo never`,
       );
-      const waiting = await submit('/api/v1/commands', 'echo started >> ../queued-runs; echo ran');
+      const waiting = await submit('/api/v1/commands', 'echo started >> ../../queued-runs; echo ran');
       await until('its output is stored', async () => {
         const { body } = await server.request('GET', `/api/v1/commands/${running}`);
         return body.output === 'stored\n' && processesWith(seconds).length >= 2;

@@ -12,7 +12,7 @@ t.test('a client whose server was killed after the commit sends its request agai
     const { uuid, code } = (await answer.json()) as { uuid?: string; code?: string };
     return { status: answer.status, replayed: answer.headers.get('idempotency-replayed'), uuid, code };
   };
-  const script = 'echo run >> ../runs';
+  const script = 'echo run >> ../../runs';
   await t.rejects(post('/api/v1/commands', script), TypeError, 'it has no answer');
   const again = await until('the next server answers', async () => {
     const answer = await post('/api/v1/commands', script).catch(() => null);

@@ -113,7 +113,7 @@ t.test('a shutdown that takes too long is cut off', async (t) => {
   const blocker = new Client(databaseUrl);
   await blocker.connect();
   const seconds = uniqueSeconds();
-  const uuid = await submit(server, `until [ -e ../gate ]; do sleep 0.01; done; exec yes ${seconds}`);
+  const uuid = await submit(server, `until [ -e ../../gate ]; do sleep 0.01; done; exec yes ${seconds}`);
   await runs(server, uuid);
   await blocker.query('BEGIN; LOCK TABLE commands, command_output');
   // It waits in write(2), for somebody to take what it prints; nobody will.
