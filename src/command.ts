@@ -154,6 +154,20 @@ export function stringsBytes({ env = {}, args = [] }: RunInputs, secretEnv: Secr
   return strings.reduce((sum, text) => sum + Buffer.byteLength(text) + 8, 0);
 }
 
+/**
+ * Variables that act on bash before it has entered its process tree, see `scripts/prologue.bash`. In POSIX and in privileged
+ * mode it would not even read that (bash(1), BASH_ENV). The others lead the dynamic linker and the C library to code and data
+ * of their own, the latter already when it looks for its language (ld.so(8), setlocale(3), iconv(3)).
+ */
+const BEFORE_SCRIPT =
+  /^(BASH_ENV|SHELLOPTS|POSIXLY_CORRECT|POSIX_PEDANTIC|LD_.*|GCONV_PATH|GLIBC_TUNABLES|LOCPATH|LOCALE_ARCHIVE.*|MUSL_LOCPATH|NLSPATH)$/;
+
+/** Whether bash must start without the variable of this name; its script may set it. */
+export const actsBeforeScript = (name: string): boolean => BEFORE_SCRIPT.test(name);
+
+/** Whether only the server sets the variable of this name. */
+export const isServersVariable = (name: string): boolean => name.startsWith('SHELLVISOR_');
+
 /** Environment variables whose values nobody but the script may see: they are stored nowhere, and masked in its output. */
 export type SecretEnv = Readonly<Record<string, string>>;
 

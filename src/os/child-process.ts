@@ -17,8 +17,10 @@ import { SIDE_FD, sidePipeOf, sidePipesBy } from './side-pipe.ts';
 import type { Child, Spawner } from './spawn.ts';
 import type { WaitStatus } from './wait.ts';
 
+/** Where a child finds what it is handed. */
+export const HANDED_FD = SIDE_FD + 1;
 /** Where a child that is to be admitted waits. */
-export const GATE_FD = SIDE_FD + 1;
+export const GATE_FD = HANDED_FD + 1;
 
 /** The ends of the pipes of a child. */
 interface Ends {
@@ -55,10 +57,12 @@ export function spawnerByNode(as?: Account, ends: () => Ends = socketPairs): Spa
     get deniesPrivileges() {
       return hasRenounced();
     },
-    async spawn(file, args, { stdin, admit, ...options }) {
+    async spawn(file, args, { stdin, handed, admit, ...options }) {
       const { theirs, ours, close } = ends();
       try {
-        const stdio: StdioOptions = [stdin ?? 'ignore', ...theirs, ...(admit === undefined ? [] : ['pipe' as const])];
+        // Beyond the first three descriptors `ignore` leaves them closed.
+        const pipeFor = (wanted: unknown) => (wanted === undefined ? 'ignore' : 'pipe');
+        const stdio: StdioOptions = [stdin ?? 'ignore', ...theirs, pipeFor(handed), pipeFor(admit)];
         const child: ChildProcess = spawn(file, [...args], { ...options, ...ids, detached: true, stdio });
         const pid = child.pid as number;
         if (child.pid !== undefined) living.add(pid);
@@ -72,6 +76,7 @@ export function spawnerByNode(as?: Account, ends: () => Ends = socketPairs): Spa
           child.once('spawn', resolve);
           child.once('error', reject);
         });
+        if (handed !== undefined) hand(child.stdio[HANDED_FD] as Writable, handed);
         if (admit !== undefined) await open(child.stdio[GATE_FD] as Writable, () => admit(pid));
         const pipes = ours(child);
         return { pid, ...pipes, exited, isHeld: false, reap: () => {} };
@@ -80,6 +85,13 @@ export function spawnerByNode(as?: Account, ends: () => Ends = socketPairs): Spa
       }
     },
   };
+}
+
+/** Gives a child all of this, as fast as it reads. */
+export function hand(pipe: Writable, bytes: Uint8Array): void {
+  // It may have been killed before it has read all.
+  pipe.on('error', () => {});
+  pipe.end(bytes);
 }
 
 /** Lets the child go on; where it can't be admitted it reads the end instead, and gives up. */

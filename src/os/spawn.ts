@@ -10,7 +10,7 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Account } from './account.ts';
-import { spawnerAs, spawnerByChildProcess } from './child-process.ts';
+import { HANDED_FD, hand, spawnerAs, spawnerByChildProcess } from './child-process.ts';
 import { pipesBy } from './pipes.ts';
 import { renouncePrivileges } from './privileges.ts';
 import { closeInherited } from './seclusion.ts';
@@ -39,6 +39,8 @@ export interface SpawnOptions {
   env: Record<string, string>;
   /** An open descriptor that it reads its stdin from; undefined: `/dev/null`. */
   stdin?: number | undefined;
+  /** What it can read from HANDED_FD, to the end: nobody else sees it, as they do its arguments. */
+  handed?: Uint8Array | undefined;
   /**
    * What has to be done before it may go on, which it waits for by itself: by reading a line from GATE_FD, or the end where this
    * fails. Only as another user.
@@ -155,7 +157,7 @@ async function posixSpawner(): Promise<Spawner> {
   return {
     kind: 'posix_spawn',
     deniesPrivileges: true,
-    async spawn(file, args, { cwd, env, stdin }) {
+    async spawn(file, args, { cwd, env, stdin, handed }) {
       await slots.take();
       const open: number[] = [];
       // Larger than any libc's posix_spawn_file_actions_t (80 bytes in glibc).
@@ -174,7 +176,14 @@ async function posixSpawner(): Promise<Spawner> {
         addDup2(actions, errEnd, 2);
         addDup2(actions, sideEnd, SIDE_FD);
         addChdir(actions, cwd);
-        addCloseFrom?.(actions, SIDE_FD + 1);
+        let handOver: number | undefined;
+        let handedEnd: number | undefined;
+        if (handed !== undefined) {
+          [handedEnd, handOver] = pipe();
+          open.push(handedEnd, handOver);
+          addDup2(actions, handedEnd, HANDED_FD);
+        }
+        addCloseFrom?.(actions, handed === undefined ? HANDED_FD : HANDED_FD + 1);
         const pidOut = [0];
         const envp = Object.entries(env).map(([name, value]) => `${name}=${value}`);
         const errno = await spawnAside(pidOut, file, actions, attributes, [file, ...args, null], [...envp, null]);
@@ -183,7 +192,9 @@ async function posixSpawner(): Promise<Spawner> {
         close(outEnd);
         close(errEnd);
         close(sideEnd);
+        if (handedEnd !== undefined) close(handedEnd);
         open.length = 0;
+        if (handed !== undefined) hand(new Socket({ fd: handOver, readable: false, writable: true }), handed);
         return {
           pid,
           stdout: new Socket({ fd: out, readable: true, writable: false }),

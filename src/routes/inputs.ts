@@ -1,6 +1,6 @@
 /** What a request hands to its script: the keys that it may have, and their bounds. */
 import { z } from 'zod';
-import { STRINGS_MAX_BYTES, stringsBytes } from '../command.ts';
+import { actsBeforeScript, isServersVariable, STRINGS_MAX_BYTES, stringsBytes } from '../command.ts';
 import { StringsTooLarge } from '../errors.ts';
 import { isAtMost } from './schemas.ts';
 
@@ -17,11 +17,6 @@ const LABELS_MAX = 64;
 const LABEL_MAX_CHARACTERS = 255;
 
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/**
- * Variables that act on bash before it has entered its process tree, see `scripts/prologue.bash`: in POSIX and in
- * privileged mode it would not even read that (bash(1), BASH_ENV).
- */
-const BEFORE_PROLOGUE = /^(BASH_ENV|SHELLOPTS|POSIXLY_CORRECT|POSIX_PEDANTIC|LD_.*)$/;
 export const LABEL = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 
 /** What is wrong, and at which of its keys if at one; the sentence goes on where the name of the field ends. */
@@ -43,8 +38,8 @@ function variableProblem(name: string, value: unknown): Problem | undefined {
     return { sentence: `must have names of letters, digits and _ that begin with no digit, not ${quoted(name)}` };
   }
   const key = name.slice(0, 100);
-  if (name.startsWith('SHELLVISOR_')) return { key, sentence: 'is not possible: the server sets these names itself' };
-  if (BEFORE_PROLOGUE.test(name)) {
+  if (isServersVariable(name)) return { key, sentence: 'is not possible: the server sets these names itself' };
+  if (actsBeforeScript(name)) {
     return { key, sentence: 'is not possible: bash must start without it; set it in the script' };
   }
   const problem = textProblem(value);

@@ -3,6 +3,7 @@
  * for one runs as the server's user all the same, and may read what that user may.)
  */
 import { homedir } from 'node:os';
+import { actsBeforeScript, isServersVariable } from '../command.ts';
 import { UUID_VARIABLE } from '../os/mark.ts';
 import { SIDE_FD } from '../os/side-pipe.ts';
 import type { ScriptAccount } from '../ports.ts';
@@ -28,18 +29,29 @@ export function cleanEnvironment(
 }
 
 /**
- * The environment of one command: what all share, what its client gives it, its uuid, where it tells its progress, and what
+ * What a client gives its command, without what no command may have: that comes from the database, and may be older than the
+ * rule that would refuse it.
+ */
+export function clientVariables(given: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).filter(([name]) => !actsBeforeScript(name) && !isServersVariable(name)),
+  );
+}
+
+/**
+ * The environment that bash of one command starts with: what all share, what its client gives it, its uuid, where it tells its progress, and what
  * its bash needs before its script.
  * @param prologue what bash sources first: `prologue.bash`. It removes from the environment what only it needs.
  */
 export function commandEnvironment(
   clean: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>>,
   uuid: string,
   prologue: string,
   forPrologue: Record<string, string>,
 ): Record<string, string> {
   const own = { [UUID_VARIABLE]: uuid, [PROGRESS_VARIABLE]: `${SIDE_FD}` };
-  return { ...clean, ...own, ...forPrologue, BASH_ENV: prologue };
+  return { ...clean, ...clientVariables(given), ...own, ...forPrologue, BASH_ENV: prologue };
 }
 
 /** npm puts its own folders in front of PATH; a script's `node` shall be the machine's, not ours. */

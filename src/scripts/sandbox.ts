@@ -5,6 +5,9 @@
  * system to be read, without `DATA_DIR`, `/run` and what others have in `/tmp`; its working folder to be written; its own
  * processes alone; no network, unless asked for.
  *
+ * What a client gives its command for the environment gets there by bwrap, from a pipe (`sandboxEnvironment`): in that of the
+ * first bash, or of any program on the way, it would act outside of the sandbox.
+ *
  * Not by `--die-with-parent`: with it all would be killed the moment the script exits, before the last lines of a `> >(tee log)`
  * are there. The tree is killed as any other.
  */
@@ -12,6 +15,7 @@ import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { SandboxOptions } from '../command.ts';
+import { HANDED_FD } from '../os/child-process.ts';
 import type { Spawner } from '../os/spawn.ts';
 
 /** What is needed to make a sandbox. */
@@ -54,7 +58,7 @@ export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir }: Sandb
   return [
     bash,
     // A stop is for the script; bwrap tells how that has ended.
-    ...['-c', `trap '' TERM; exec "$@"`, bash, bwrap],
+    ...['-c', `trap '' TERM; exec "$@"`, bash, bwrap, '--args', `${HANDED_FD}`],
     ...['--unshare-all', ...(network ? ['--share-net'] : []), '--cap-drop', 'ALL'],
     ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
     ...(network ? RESOLVERS.flatMap((path) => ['--ro-bind-try', path, path]) : []),
@@ -65,11 +69,21 @@ export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir }: Sandb
   ];
 }
 
+/** What bwrap is to be handed so that the script has these variables: its arguments (--args), which nobody else sees. */
+export function sandboxEnvironment(variables: Readonly<Record<string, string>>): Uint8Array {
+  const args = Object.entries(variables).flatMap(([name, value]) => ['--setenv', name, value]);
+  return Buffer.from(args.map((arg) => `${arg}\0`).join(''));
+}
+
 /** Makes a sandbox once. @returns why none can be made here, for the client; null when it can. */
 export async function probeSandbox(means: SandboxMeans, spawner: Spawner): Promise<string | null> {
   const [file = '', ...args] = sandboxed({ network: false, script: undefined, work: undefined, cwd: '/' }, means);
   try {
-    const child = await spawner.spawn(file, [...args, '-c', 'true'], { cwd: '/', env: {} });
+    const child = await spawner.spawn(file, [...args, '-c', 'true'], {
+      cwd: '/',
+      env: {},
+      handed: sandboxEnvironment({}),
+    });
     const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), PROBE_MS);
     const [, said, { exitCode }] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
     clearTimeout(timer);

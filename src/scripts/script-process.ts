@@ -23,13 +23,13 @@ import type { Child, Spawner } from '../os/spawn.ts';
 import type { WaitStatus } from '../os/wait.ts';
 import type { OutputSink, ProcessSpec, RunningProcess, ScriptAccount } from '../ports.ts';
 import { folderModeFor } from './account.ts';
-import { commandEnvironment } from './environment.ts';
+import { clientVariables, commandEnvironment } from './environment.ts';
 import { folderProblem } from './folder.ts';
 import { type LimitMeans, limitedStart } from './limits.ts';
 import { Mask } from './mask.ts';
 import type { ProgressPipes } from './progress-pipes.ts';
 import type { Prologue } from './prologue.ts';
-import { type SandboxMeans, sandboxed } from './sandbox.ts';
+import { type SandboxMeans, sandboxEnvironment, sandboxed } from './sandbox.ts';
 import { openStdin } from './stdin.ts';
 import type { WorkFolders } from './work-folders.ts';
 
@@ -128,9 +128,10 @@ export class ScriptProcess implements RunningProcess {
       this.#tree = await trees.open(uuid, options.keepBackground === true, group);
       const cwd = inputs.cwd ?? work.make(uuid);
       const shell = this.#shell(cwd);
+      const isInSandbox = shell.length > 1;
       // In a sandbox there is no other.
-      const temporary: Record<string, string> = shell.length > 1 && env.TMPDIR !== undefined ? { TMPDIR: '/tmp' } : {};
-      const given = { ...env, ...temporary, ...inputs.env, ...secretEnv };
+      const temporary: Record<string, string> = isInSandbox && env.TMPDIR !== undefined ? { TMPDIR: '/tmp' } : {};
+      const given = { ...inputs.env, ...secretEnv };
       const { admit } = this.#tree;
       const forPrologue = {
         ...this.#tree.environment,
@@ -139,13 +140,20 @@ export class ScriptProcess implements RunningProcess {
         // Whether it may enter a folder the kernel has to say to that user, not to us.
         ...(account !== undefined && { SHELLVISOR_CWD: cwd }),
       };
-      const commandEnv = commandEnvironment(given, uuid, prologue.file, forPrologue);
+      const commandEnv = commandEnvironment(
+        { ...env, ...temporary },
+        isInSandbox ? {} : given,
+        uuid,
+        prologue.file,
+        forPrologue,
+      );
       const [program = '', ...args] = [...prefix, ...shell, this.#file, ...(inputs.args ?? [])];
       startedAt = performance.now();
       child = await spawner.spawn(program, args, {
         cwd: account === undefined ? cwd : '/',
         env: commandEnv,
         stdin: stdin?.fd,
+        handed: isInSandbox ? sandboxEnvironment(clientVariables(given)) : undefined,
         admit,
       });
     } catch (error) {

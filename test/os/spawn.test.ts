@@ -73,6 +73,19 @@ for (const spawner of [await createSpawner(), spawnerByChildProcess]) {
       t.equal(stdout, `${readFileSync(new URL(import.meta.url), 'utf8')}read only\n`);
     });
 
+    t.test('a child reads all that it is handed, or none of it', async (t) => {
+      const handed = Buffer.from('x'.repeat(1_000_000));
+      const hand = (script: string) =>
+        run({ ...spawner, spawn: (file, args, options) => spawner.spawn(file, args, { ...options, handed }) }, script);
+      t.equal((await hand('wc -c <&4')).stdout, '1000000\n');
+      t.match(
+        (await run(spawner, ': <&4')).stderr,
+        /Bad file descriptor/,
+        'who is handed nothing has no such descriptor',
+      );
+      t.equal((await hand('exit 7')).status.exitCode, 7);
+    });
+
     t.test('what it writes to descriptor 3 is there for whoever looks, and never waited for', async (t) => {
       const child = await bash(
         spawner,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -86,6 +86,30 @@ for (const account of probed.unsupported.sandbox === undefined ? accounts : []) 
       t.same(end, { kind: 'exited', exitCode: 7 });
       t.same((await run('kill -SEGV $$')).end, { kind: 'exited', exitCode: 128 + 11 });
       await until('its folder is gone', () => !existsSync(folder));
+    });
+
+    t.test('what a client gives it for its environment is there in the sandbox alone', async (t) => {
+      const many = Object.fromEntries(Array.from({ length: 999 }, (_, i) => [`GIVEN_${i}`, `${i}`]));
+      const env = { ...many, GIVEN_EMPTY: '', LC_ALL: 'given', GCONV_PATH: '/x' };
+      const seconds = uniqueSeconds();
+      const { running, sink, uuid } = start(
+        `env | grep -c ^GIVEN_; echo "\${GIVEN_EMPTY-missing}$LC_ALL$GCONV_PATH"; sleep ${seconds}`,
+        { sandbox: { network: false } },
+        { env },
+      );
+      const sleepers = () => processesWith(`sleep\0${seconds}`);
+      await until('it sleeps', () => sleepers().length > 0);
+      t.equal(sink.text('stdout'), '1000\ngiven\n');
+      // bash first, now bwrap.
+      const outer = await running.started;
+      t.equal(readFileSync(`/proc/${outer}/comm`, 'latin1'), 'bwrap\n');
+      for (const file of ['environ', 'cmdline']) {
+        const text = readFileSync(`/proc/${outer}/${file}`, 'latin1');
+        t.match(text, uuid);
+        t.notMatch(text, /GIVEN_\d|LC_ALL=given/);
+      }
+      running.kill();
+      await running.ended;
     });
 
     t.test('it writes its folder and a /tmp of its own, and nothing else', async (t) => {

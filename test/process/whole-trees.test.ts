@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { RunOptions } from '../../src/command.ts';
+import type { RunInputs, RunOptions } from '../../src/command.ts';
 import { Cgroups } from '../../src/os/cgroups.ts';
 import { killTrees } from '../../src/os/process-trees.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
@@ -35,9 +35,10 @@ for (const cgroups of [true, false]) {
     t: Test,
     script: string,
     { uuid = randomUUID() as string, ...options }: RunOptions & { uuid?: string } = {},
+    inputs: RunInputs = {},
   ) => {
     const sink = new CollectingSink();
-    const running = runner.start({ uuid, script, options, inputs: {}, secretEnv: {} }, sink);
+    const running = runner.start({ uuid, script, options, inputs, secretEnv: {} }, sink);
     t.teardown(() => running.kill());
     return { running, sink, uuid };
   };
@@ -118,6 +119,15 @@ for (const cgroups of [true, false]) {
         t.same(sleepers(), []);
       },
     );
+
+    t.test('what would act on bash before it is kept is dropped, whoever has stored it', async (t) => {
+      const env = { GCONV_PATH: '/x', LOCPATH: '/x', LD_DEBUG: 'all', SHELLVISOR_CWD: '/x', GIVEN: 'given' };
+      const { running, sink } = start(t, 'export LOCPATH=own; env', {}, { env });
+      await running.ended;
+      t.match(sink.text(), /^GIVEN=given$/m);
+      t.match(sink.text(), /^LOCPATH=own$/m, 'the script may set it');
+      t.notMatch(sink.text(), /GCONV_PATH|LD_DEBUG|SHELLVISOR_CWD/);
+    });
 
     t.test('a script finds no trace of how it is kept', async (t) => {
       const { running, sink } = start(t, 'echo "$BASH_ENV:$SHELLVISOR_MARK:$SHELLVISOR_CGROUP:$?:$#"; env');

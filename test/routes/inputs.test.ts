@@ -112,6 +112,11 @@ t.test('each bad input is refused with what is wrong about it, and nothing is st
     [{ env: { POSIXLY_CORRECT: '1' } }, 'env.POSIXLY_CORRECT', `env.POSIXLY_CORRECT ${before}`],
     [{ env: { POSIX_PEDANTIC: '1' } }, 'env.POSIX_PEDANTIC', `env.POSIX_PEDANTIC ${before}`],
     [{ env: { LD_PRELOAD: '/x' } }, 'env.LD_PRELOAD', `env.LD_PRELOAD ${before}`],
+    [{ env: { GCONV_PATH: '/x' } }, 'env.GCONV_PATH', `env.GCONV_PATH ${before}`],
+    [{ env: { LOCPATH: '/x' } }, 'env.LOCPATH', `env.LOCPATH ${before}`],
+    [{ env: { LOCALE_ARCHIVE: '/x' } }, 'env.LOCALE_ARCHIVE', `env.LOCALE_ARCHIVE ${before}`],
+    [{ env: { NLSPATH: '/x' } }, 'env.NLSPATH', `env.NLSPATH ${before}`],
+    [{ env: { GLIBC_TUNABLES: 'x' } }, 'env.GLIBC_TUNABLES', `env.GLIBC_TUNABLES ${before}`],
     [
       { env: { SHELLVISOR_MARK: '1' } },
       'env.SHELLVISOR_MARK',
