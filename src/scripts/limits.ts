@@ -29,6 +29,10 @@ export interface LimitedStart {
   group: Record<string, string>;
 }
 
+/** In a namespace of its own too it owns what is root's: it may read /etc/shadow, and chmod the devices that are bound into it. */
+const ROOT_IN_SANDBOX =
+  'the server runs as root, to whom files and devices of the machine belong in a sandbox too; set SHELLVISOR_RUN_AS to another user';
+
 /** Options that no command can have here, each with the reason as a sentence for the client. */
 export type UnsupportedOptions = Partial<Record<keyof RunOptions, string>>;
 
@@ -40,7 +44,8 @@ export function unsupportedOptions({ nice, controllers, isRoot, sandboxProblem }
       'max_processes is not possible here: the server runs as root, whom the kernel limits only by a control group ' +
       'with the controller pids, and has none';
   }
-  if (sandboxProblem !== null) unsupported.sandbox = `sandbox is not possible here: ${sandboxProblem}`;
+  const noSandbox = sandboxProblem ?? (isRoot ? ROOT_IN_SANDBOX : null);
+  if (noSandbox !== null) unsupported.sandbox = `sandbox is not possible here: ${noSandbox}`;
   return unsupported;
 }
 

@@ -62,10 +62,28 @@ t.test('where bubblewrap does not work its own words are the reason', async (t) 
   );
 });
 
-const { runner: probed } = await runnerFor(t);
+const account = isRoot ? findAccount('daemon') : undefined;
+const { runner: probed } = await runnerFor(t, { account });
 if (probed.unsupported.sandbox !== undefined) t.comment(probed.unsupported.sandbox);
-const accounts = isRoot ? [undefined, findAccount('daemon')] : [undefined];
-for (const account of probed.unsupported.sandbox === undefined ? accounts : []) {
+const isPossible = probed.unsupported.sandbox === undefined;
+
+if (isRoot && isPossible) {
+  t.test('root gets no sandbox, which would not keep it from the files and devices of the machine', async (t) => {
+    const { runner, run } = await runnerFor(t);
+    const why = /^sandbox is not possible here: the server runs as root, .* set SHELLVISOR_RUN_AS to another user$/;
+    t.match(runner.unsupported.sandbox, why);
+    const { end, text } = await run('echo never');
+    t.match(end, { kind: 'spawn_error', message: /sandbox is not possible here/ });
+    t.equal(text, '');
+    const options = { dataDir: temporaryFolder(t), environment: process.env, cgroups: true, sandboxAlways: true };
+    await t.rejects(createInProcessRunner(options), {
+      constructor: StartupError,
+      message: /SHELLVISOR_SANDBOX=always can't/,
+    });
+  });
+}
+
+if (isPossible) {
   t.test(`a sandbox of ${account?.name ?? 'our own user'}`, async (t) => {
     const { runner, run, start, dataDir } = await runnerFor(t, { account });
     t.equal(runner.unsupported.sandbox, undefined);

@@ -14,7 +14,11 @@ const root: LimitMeans = {
 
 t.test('what a machine can not limit is told with the reason', async (t) => {
   t.same(unsupportedOptions({ ...root, isRoot: false }), {});
-  t.same(unsupportedOptions({ ...root, controllers: ['memory', 'pids'] }), {});
+  t.same(unsupportedOptions({ ...root, controllers: ['memory', 'pids'] }), {
+    sandbox:
+      'sandbox is not possible here: the server runs as root, to whom files and devices of the machine belong in a ' +
+      'sandbox too; set SHELLVISOR_RUN_AS to another user',
+  });
   t.match(unsupportedOptions(root), { maxProcesses: /^max_processes is not possible here: the server runs as root/ });
   t.match(unsupportedOptions({ ...root, sandboxProblem: 'for a test' }), {
     sandbox: 'sandbox is not possible here: for a test',
@@ -26,6 +30,10 @@ t.test('what a machine can not limit is told with the reason', async (t) => {
 
 t.test('a command that was taken where its limits were possible does not start where they are not', async (t) => {
   t.throws(() => limitedStart({ maxProcesses: 5 }, root), /^max_processes is not possible here/);
+  t.throws(
+    () => limitedStart({ sandbox: { network: false } }, root),
+    /^sandbox is not possible here: the server runs as root/,
+  );
   t.throws(() => limitedStart({ nice: 0 }, { ...root, nice: undefined }), /^nice is not possible here/);
   t.same(limitedStart({ timeoutMs: 5, keepBackground: true }, root), { prefix: [], environment: {}, group: {} });
 });
