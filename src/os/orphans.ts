@@ -3,11 +3,15 @@
  * none can get away from us by a double fork: whoever lives of a tree whose bash has ended descends from a child of ours,
  * and until we reap it a child of ours keeps its process id, so that no signal meets somebody else.
  *
+ * What a script starts can lower the limit that is its mark (`mark.ts`), but never to what those have that are no script's. One
+ * that is neither marked as a command that we know nor has our own limit is a stray: it is killed when it is seen, since nobody
+ * can tell any more whose it is. It keeps its command as long as that is in its environment.
+ *
  * Adopted children show in the main thread's list of children; those that posix_spawn makes belong to worker threads
  * (`spawn.ts`) and don't.
  */
 import { openSync, readSync } from 'node:fs';
-import { readMark } from './mark.ts';
+import { hasLoweredLimit, readMark } from './mark.ts';
 import { PR_SET_CHILD_SUBREAPER, prctlBy } from './prctl.ts';
 import { signal } from './signal.ts';
 import { waitFor } from './wait.ts';
@@ -17,9 +21,21 @@ const HUNT_MS = 5;
 /** How often one that may be forking itself away is looked for before it counts as found. */
 const LOOKS = 3;
 
+/** The marks of commands that run, or have left something among the adopted. Children are those of the whole process. */
+const known = new Set<string>();
+/** Those of commands that have ended. */
+const ended = new Set<string>();
+
+/** In place of the mark of a stray. */
+const STRAY = 'stray';
+
 /** The orphans that this process has adopted. */
 export interface Orphans {
-  /** Whether something of a tree lives among the adopted. */
+  /** From now on there may be some of this tree. */
+  expect(mark: string): void;
+  /** There will be no others of this tree than those that live now, and what they start. */
+  release(mark: string): void;
+  /** Whether something of a tree lives among the adopted, or a stray, which may be of it. */
   has(mark: string): boolean;
   /**
    * Kills the adopted processes of a tree. One that forks itself away again and again lives for a fraction of a
@@ -45,14 +61,26 @@ export async function adoptOrphans(isOwnChild: (pid: number) => boolean): Promis
    * not marked when it became ours is no script's. PostgreSQL's may be there for good, and be looked at with each command.
    */
   let marks = new Map<number, string | undefined>();
-  /** The children of a tree, the dead among them included. */
-  const adopted = (mark: string) => {
-    const known = new Map<number, string | undefined>();
+  const markOf = (pid: number) => {
+    const mark = readMark(pid);
+    return (mark !== undefined && known.has(mark)) || !hasLoweredLimit(pid) ? mark : STRAY;
+  };
+  const look = () => {
+    const seen = new Map<number, string | undefined>();
     for (const pid of children()) {
-      if (!isOwnChild(pid)) known.set(pid, marks.has(pid) ? marks.get(pid) : readMark(pid));
+      if (!isOwnChild(pid)) seen.set(pid, marks.has(pid) ? marks.get(pid) : markOf(pid));
     }
-    marks = known;
-    return [...known.keys()].filter((pid) => known.get(pid) === mark);
+    marks = seen;
+  };
+  /** The children of a tree and the strays, the dead among them included. */
+  const adopted = (mark: string) => {
+    look();
+    const found: number[] = [];
+    for (const [pid, its] of marks) {
+      if (its === STRAY) signal(pid, 'SIGKILL');
+      if (its === STRAY || its === mark) found.push(pid);
+    }
+    return found;
   };
   const reap = (pid: number) => {
     const isReaped = system.reap(pid);
@@ -75,6 +103,24 @@ export async function adoptOrphans(isOwnChild: (pid: number) => boolean): Promis
   });
 
   return {
+    expect(mark) {
+      known.add(mark);
+    },
+    release(mark) {
+      ended.add(mark);
+      try {
+        look();
+      } catch {
+        // Out of descriptors or memory: the next that is released brings us back.
+        return;
+      }
+      const there = new Set(marks.values());
+      for (const over of ended) {
+        if (there.has(over)) continue;
+        ended.delete(over);
+        known.delete(over);
+      }
+    },
     has(mark) {
       try {
         for (let look = 0; look < LOOKS; look++) {

@@ -108,6 +108,7 @@ export class ProcessTree {
   ) {
     this.#id = { mark: markOf(uuid) };
     this.#orphans = orphans;
+    orphans?.expect(this.#id.mark);
     this.#cgroups = cgroups;
     this.#cgroup = cgroup;
     this.environment = {
@@ -162,6 +163,7 @@ export class ProcessTree {
   /** To be called when bash is about to be reaped. */
   close(): void {
     this.#id.leader = undefined;
+    this.#orphans?.release(this.#id.mark);
     if (this.#cgroup !== null) this.#cgroups?.close(this.#cgroup);
     this.#cgroup = null;
   }

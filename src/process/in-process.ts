@@ -1,5 +1,5 @@
 /** The ProcessRunner that owns scripts in the server's own process: they end with it. */
-import { readMark } from '../os/mark.ts';
+import { hasLoweredLimit, readMark } from '../os/mark.ts';
 import type { ProcessRunner } from '../ports.ts';
 import { folderProblem } from '../scripts/folder.ts';
 import { unsupportedOptions } from '../scripts/limits.ts';
@@ -9,7 +9,8 @@ import { createScriptSetup, killLeftovers, type ScriptSetupOptions } from '../sc
 /** @throws StartupError when there is no bash or the folders can't be made. */
 export async function createInProcessRunner(options: Omit<ScriptSetupOptions, 'isOwnChild'>): Promise<ProcessRunner> {
   // The server has children of other kinds, such as those that start PostgreSQL.
-  const setup = await createScriptSetup({ ...options, isOwnChild: (pid) => readMark(pid) === undefined });
+  const isOwnChild = (pid: number) => readMark(pid) === undefined && !hasLoweredLimit(pid);
+  const setup = await createScriptSetup({ ...options, isOwnChild });
   return {
     description: `${setup.description} in the server's own process`,
     layers: setup.trees.layers,

@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { RunInputs, RunOptions } from '../../src/command.ts';
@@ -24,6 +25,10 @@ const ESCAPES: Record<string, string> = {
     '(trap \'\' TERM HUP; setsid nohup sh -c "echo \\$\\$ >>TRAIL; exec sleep S" >/dev/null 2>&1 &)',
   'a loop that ignores SIGTERM':
     'setsid sh -c "trap \'\' TERM; echo \\$\\$ >>TRAIL; until [ -e END ]; do sleep 0.05; done" &',
+  'a process that lowers the limit which is its mark':
+    '(env -i bash -c \'ulimit -R 1000000; exec setsid env -i sh -c "echo \\$\\$ >>TRAIL; exec sleep S"\' >/dev/null 2>&1 3>&- &)',
+  'a process that takes a mark of its own making':
+    '(env -i bash -c \'ulimit -R 4611686018427387904; exec setsid env -i sh -c "echo \\$\\$ >>TRAIL; exec sleep S"\' >/dev/null 2>&1 3>&- &)',
   'a process that forks itself away again and again':
     "env -i setsid bash -c 'w() { echo $BASHPID >>TRAIL; [[ -e END ]] || w & }; w' &",
 };
@@ -127,6 +132,28 @@ for (const cgroups of [true, false]) {
       t.match(sink.text(), /^GIVEN=given$/m);
       t.match(sink.text(), /^LOCPATH=own$/m, 'the script may set it');
       t.notMatch(sink.text(), /GCONV_PATH|LD_DEBUG|SHELLVISOR_CWD/);
+    });
+
+    t.test('what is no script of ours, or shall stay, is no stray', async (t) => {
+      const seconds = uniqueSeconds();
+      const sleepers = () => processesWith(`sleep\0${seconds}`);
+      // An orphan that is ours, as PostgreSQL is.
+      spawnSync('sh', ['-c', `sleep ${seconds} &`], { stdio: 'ignore' });
+      const staying = `bash -c 'ulimit -R 1000000; exec sleep ${seconds}' >/dev/null 2>&1 &`;
+      const { running, uuid } = start(t, staying, { keepBackground: true });
+      t.teardown(() => sleepers().map((pid) => process.kill(pid, 'SIGKILL')));
+      await running.ended;
+      await until('both live', () => sleepers().length === 2);
+      const stray = uniqueSeconds();
+      const strays = `(env -i bash -c 'ulimit -R 1000000; exec sleep ${stray}' >/dev/null 2>&1 &)`;
+      const mayEnd = join(temporaryFolder(t), 'end');
+      const other = start(t, `${strays}; until [[ -e ${mayEnd} ]]; do sleep 0.01; done`);
+      await until('it is there', () => processesWith(`sleep\0${stray}`).length > 0);
+      writeFileSync(mayEnd, '');
+      await other.running.ended;
+      t.same(processesWith(stray), []);
+      t.equal(sleepers().length, 2);
+      t.equal(await killTrees([uuid]), 1);
     });
 
     t.test('a script finds no trace of how it is kept', async (t) => {
