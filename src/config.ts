@@ -214,6 +214,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       cgroups: v.SHELLVISOR_CGROUPS === 'auto',
       maxProcesses: v.SHELLVISOR_MAX_PROCESSES,
       maxOpenFiles: v.SHELLVISOR_MAX_OPEN_FILES,
+      socket: optionalPath(v.SHELLVISOR_SOCKET),
     },
     maxConnections: v.SHELLVISOR_MAX_CONNECTIONS,
     maxStreams: v.SHELLVISOR_MAX_STREAMS,

@@ -72,6 +72,8 @@ export interface ScriptsConfig {
   account?: ScriptAccount | undefined;
   /** Whether every command runs in a sandbox, whatever it says. */
   sandboxAlways?: boolean | undefined;
+  /** Absolute path of the Unix socket that the server listens on: not to be reached from a sandbox. Undefined: there is none. */
+  socket?: string | undefined;
   /** Most processes of a command that does not say so itself. */
   maxProcesses?: number | undefined;
   /** The same for open files of each process. */

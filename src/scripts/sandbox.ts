@@ -2,8 +2,8 @@
  * The sandbox of a command: bubblewrap (bwrap(1)), where it is there and works.
  *
  * bash enters tree and limits as ever, then becomes bwrap, which starts another bash for the script. What that one sees: the file
- * system to be read, without `DATA_DIR`, `/run` and what others have in `/tmp`; its working folder to be written; its own
- * processes alone; no network, unless asked for.
+ * system to be read, without `DATA_DIR`, `/run`, the folder of the server's socket and what others have in `/tmp`; its working folder
+ * to be written; its own processes alone; no network, unless asked for.
  *
  * What a client gives its command for the environment gets there by bwrap, from a pipe (`sandboxEnvironment`): in that of the
  * first bash, or of any program on the way, it would act outside of the sandbox.
@@ -12,7 +12,7 @@
  * are there. The tree is killed as any other.
  */
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { SandboxOptions } from '../command.ts';
 import { HANDED_FD } from '../os/child-process.ts';
@@ -26,6 +26,8 @@ export interface SandboxMeans {
   env: string;
   bash: string;
   dataDir: string;
+  /** The socket of the server, who would run a script without a sandbox for it; undefined: there is none. */
+  socket: string | undefined;
 }
 
 /** What a command has in its sandbox. */
@@ -48,11 +50,14 @@ const PROBE_MS = 10_000;
  * The command line before the script and its arguments.
  * @throws Error for a folder that is not there in the sandbox.
  */
-export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir }: SandboxMeans): string[] {
+export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir, socket }: SandboxMeans): string[] {
   const { network, script, work, cwd } = sandbox;
   const data = realpathSync(dataDir);
-  const hidden = ['/tmp', '/run', '/dev', '/proc', data, dataDir];
-  const isHidden = hidden.some((folder) => resolve(cwd).startsWith(`${folder}/`) || resolve(cwd) === data);
+  const empty = ['/tmp', '/run', '/dev', '/proc', data, dataDir];
+  const isBelow = (path: string) => (folder: string) => path.startsWith(`${folder}/`);
+  const closed = folderToClose(socket).filter((folder) => !empty.some(isBelow(`${folder}/`)));
+  const start = resolve(cwd);
+  const isHidden = [...empty, ...closed].some(isBelow(start)) || [data, ...closed].includes(start);
   if (cwd !== work && isHidden) throw new Error(`cwd is not there in the sandbox: ${cwd}`);
   const inData = (path: string) => path.replace(dataDir, data);
   return [
@@ -60,13 +65,24 @@ export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir }: Sandb
     // A stop is for the script; bwrap tells how that has ended.
     ...['-c', `trap '' TERM; exec "$@"`, bash, bwrap, '--args', `${HANDED_FD}`],
     ...['--unshare-all', ...(network ? ['--share-net'] : []), '--cap-drop', 'ALL'],
-    ...['--ro-bind', '/', '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
+    ...['--ro-bind', '/', '/', ...closed.flatMap((folder) => ['--tmpfs', folder])],
+    ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
     ...(network ? RESOLVERS.flatMap((path) => ['--ro-bind-try', path, path]) : []),
     ...['--tmpfs', data, ...(script === undefined ? [] : ['--ro-bind', script, inData(script)])],
     ...(work === undefined ? [] : ['--bind', work, inData(work)]),
-    ...['--remount-ro', data, '--chdir', cwd],
+    ...[data, ...closed].flatMap((folder) => ['--remount-ro', folder]),
+    ...['--chdir', cwd],
     ...['--', env, '--default-signal=TERM', bash],
   ];
+}
+
+/** The folder of the socket: that itself is not always there, and is another one each time that the server is started. */
+function folderToClose(socket: string | undefined): string[] {
+  if (socket === undefined) return [];
+  const folder = realpathSync(dirname(socket));
+  if (folder === '/')
+    throw new Error('the socket of the server is in /, which can not be hidden; set SHELLVISOR_SOCKET');
+  return [folder];
 }
 
 /** What bwrap is to be handed so that the script has these variables: its arguments (--args), which nobody else sees. */
@@ -77,8 +93,8 @@ export function sandboxEnvironment(variables: Readonly<Record<string, string>>):
 
 /** Makes a sandbox once. @returns why none can be made here, for the client; null when it can. */
 export async function probeSandbox(means: SandboxMeans, spawner: Spawner): Promise<string | null> {
-  const [file = '', ...args] = sandboxed({ network: false, script: undefined, work: undefined, cwd: '/' }, means);
   try {
+    const [file = '', ...args] = sandboxed({ network: false, script: undefined, work: undefined, cwd: '/' }, means);
     const child = await spawner.spawn(file, [...args, '-c', 'true'], {
       cwd: '/',
       env: {},

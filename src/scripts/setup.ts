@@ -42,7 +42,7 @@ export async function createScriptSetup(options: ScriptSetupOptions): Promise<Sc
   const trees = await ProcessTrees.create({ ...options, bash, isOwnChild, entersItself: account === undefined });
   const isRoot = account === undefined && process.getuid?.() === 0;
   const confiner = spawner.deniesPrivileges ? [] : findConfiner(env.PATH as string);
-  const sandbox = findSandbox(options.dataDir, bash, env.PATH as string);
+  const sandbox = findSandbox(options, bash, env.PATH as string);
   const limits: LimitMeans = {
     nice: findProgram('nice', env.PATH as string),
     confiner: confiner ?? [],
@@ -102,10 +102,10 @@ function findConfiner(path: string): string[] | undefined {
 }
 
 /** Only where PATH says: it is what decides whether there is one. */
-function findSandbox(dataDir: string, bash: string, path: string): SandboxMeans | null {
+function findSandbox({ dataDir, socket }: ScriptsConfig, bash: string, path: string): SandboxMeans | null {
   const bwrap = findProgram('bwrap', path, []);
   const env = findProgram('env', path);
-  return bwrap === undefined || env === undefined ? null : { bwrap, env, bash, dataDir };
+  return bwrap === undefined || env === undefined ? null : { bwrap, env, bash, dataDir, socket };
 }
 
 function warningsFor(isRoot: boolean, isConfined: boolean, canLock: boolean): string[] {

@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -156,6 +165,29 @@ if (isPossible) {
       t.equal(capabilities, 'CapBnd:\t0000000000000000');
       fellow.running.kill();
       await fellow.running.ended;
+    });
+
+    t.test('the folder of the socket of the server is empty, even when that is made later', async (t) => {
+      const folder = mkdtempSync('/var/tmp/shellvisor-test-');
+      t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+      chmodSync(folder, 0o755);
+      writeFileSync(join(folder, 'file'), '');
+      const socket = join(folder, 'socket');
+      const { runner, start, run, dataDir } = await runnerFor(t, { account, socket });
+      t.equal(runner.unsupported.sandbox, undefined);
+      const look = `ls -A ${folder}; [[ -e ${socket} ]] && echo there`;
+      const script = `${look}; touch ${folder}/mine 2>/dev/null || echo closed; until [[ -e go-on ]]; do sleep 0.01; done; ${look}`;
+      const { running, sink, uuid } = start(script, { sandbox: { network: false } });
+      await until('it has looked', () => sink.text().includes('closed'));
+      const server = createServer().listen(socket);
+      await until('it listens', () => server.listening);
+      t.teardown(() => server.close());
+      writeFileSync(join(dataDir, 'work', uuid, 'go-on'), '');
+      await running.ended;
+      t.equal(sink.text(), 'closed\n');
+      t.match((await run('pwd', undefined, { cwd: folder })).end, { message: /cwd is not there in the sandbox/ });
+      const inRoot = await runnerFor(t, { account, socket: '/shellvisor.sock' });
+      t.match(inRoot.runner.unsupported.sandbox, /the socket of the server is in \/, which can not be hidden/);
     });
 
     t.test('it reaches the network only if it asks for that', async (t) => {
