@@ -17,20 +17,25 @@ const REASONS: Record<string, string> = {
  * @returns why a script can't start in this folder, as a sentence for the client; null when it can.
  */
 export async function folderProblem(path: string, account?: ScriptAccount): Promise<string | null> {
+  if (account !== undefined) {
+    // One sentence for all: what is in a folder that is closed to its scripts is nothing for a client.
+    const isOpen = await mayEnter(path, account);
+    return isOpen ? null : `cwd is no folder that the user that scripts run as may enter: ${path}`;
+  }
   try {
     const isFolder = (await stat(path)).isDirectory();
     if (!isFolder) return `cwd is no folder: ${path}`;
     await access(path, constants.X_OK);
-    if (account === undefined || (await mayEnter(path, account))) return null;
-    return `cwd may not be entered by the user that scripts run as: ${path}`;
+    return null;
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
     return `cwd ${REASONS[code] ?? `can't be used (${code})`}: ${path}`;
   }
 }
 
-/** Asks the kernel as that user, who may have to pass through other folders. */
+/** Asks the kernel as that user, who may have to pass through other folders: root would be let into all. */
 function mayEnter(path: string, { uid, gid }: ScriptAccount): Promise<boolean> {
   const options = { uid, gid, cwd: '/', env: { PATH: '/usr/bin:/bin' } };
-  return new Promise((resolve) => execFile('test', ['-x', path], options, (error) => resolve(error === null)));
+  const test = ['-c', '[ -d "$1" ] && [ -x "$1" ]', 'sh', path];
+  return new Promise((resolve) => execFile('sh', test, options, (error) => resolve(error === null)));
 }

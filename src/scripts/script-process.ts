@@ -120,7 +120,8 @@ export class ScriptProcess implements RunningProcess {
     let startedAt = 0;
     try {
       await this.#writeFile();
-      const problem = inputs.cwd === undefined ? null : await folderProblem(inputs.cwd);
+      // Of another user's the prologue sees it as that user.
+      const problem = inputs.cwd === undefined || account !== undefined ? null : await folderProblem(inputs.cwd);
       if (problem !== null) throw new Error(problem);
       if (inputs.stdin !== undefined) stdin = await openStdin(`${this.#file}.stdin`, inputs.stdin, account);
       if (this.#stopWanted()) return { end: { kind: 'not_started' }, durationMs: null };

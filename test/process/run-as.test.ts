@@ -135,11 +135,24 @@ if (!isRoot) {
         const below = join(closed, 'below');
         mkdirSync(below, { recursive: true });
         chmodSync(closed, 0o700);
-        t.equal(await runner.refuseFolder(below), `cwd may not be entered by the user that scripts run as: ${below}`);
+        const file = join(closed, 'file');
+        writeFileSync(file, '');
+        chmodSync(file, 0o755);
+        const missing = join(closed, 'missing');
+        // What is in a closed folder is not told by how it is refused either.
+        for (const path of [below, missing, file, join(file, 'below'), '/etc/passwd', '/bin/sh', '/no/such']) {
+          const why = `cwd is no folder that the user that scripts run as may enter: ${path}`;
+          t.equal(await runner.refuseFolder(path), why);
+        }
         t.equal(await runner.refuseFolder('/tmp'), null);
         const { end, text } = await run('echo never', { cwd: below });
         t.same(end, { kind: 'exited', exitCode: 126 });
         t.match(text, /cd: .*below: Permission denied\n$/);
+        for (const cwd of [missing, file]) {
+          const refused = await run('echo never', { cwd });
+          t.same(refused.end, { kind: 'exited', exitCode: 126 });
+          t.match(refused.text, /cd: .*: Permission denied\n$/);
+        }
         t.equal((await run('pwd; echo "[$OLDPWD]"', { cwd: '/tmp' })).text, '/tmp\n[]\n');
       });
 
