@@ -38,10 +38,19 @@ export interface Sandbox extends SandboxOptions {
   work: string | undefined;
   /** Where it starts. */
   cwd: string;
+  /** Most memory that it may have, in bytes; undefined: no limit. */
+  memory: number | undefined;
 }
 
 /** How the names of hosts are looked up may be told here: those that need the network need it. */
 const RESOLVERS = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager'];
+
+/**
+ * What it may put into its /tmp, and into /dev/shm, in bytes, where less is not all the memory that it has. They are memory that
+ * counts for none of its processes (`ulimit -v`), and could else be half of the machine's, each.
+ */
+const TMP_BYTES = 256 * 1024 * 1024;
+const SHM_BYTES = 64 * 1024 * 1024;
 
 /** How long the probe may take, in ms. */
 const PROBE_MS = 10_000;
@@ -51,7 +60,7 @@ const PROBE_MS = 10_000;
  * @throws Error for a folder that is not there in the sandbox.
  */
 export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir, socket }: SandboxMeans): string[] {
-  const { network, script, work, cwd } = sandbox;
+  const { network, script, work, cwd, memory } = sandbox;
   const data = realpathSync(dataDir);
   const empty = ['/tmp', '/run', '/dev', '/proc', data, dataDir];
   const isBelow = (path: string) => (folder: string) => path.startsWith(`${folder}/`);
@@ -60,17 +69,19 @@ export function sandboxed(sandbox: Sandbox, { bwrap, env, bash, dataDir, socket 
   const isHidden = [...empty, ...closed].some(isBelow(start)) || [data, ...closed].includes(start);
   if (cwd !== work && isHidden) throw new Error(`cwd is not there in the sandbox: ${cwd}`);
   const inData = (path: string) => path.replace(dataDir, data);
+  const tmpfs = (path: string, bytes: number) => ['--size', `${bytes}`, '--tmpfs', path];
   return [
     bash,
     // A stop is for the script; bwrap tells how that has ended.
     ...['-c', `trap '' TERM; exec "$@"`, bash, bwrap, '--args', `${HANDED_FD}`],
     ...['--unshare-all', ...(network ? ['--share-net'] : []), '--cap-drop', 'ALL'],
     ...['--ro-bind', '/', '/', ...closed.flatMap((folder) => ['--tmpfs', folder])],
-    ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/run'],
+    ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run'],
+    ...[...tmpfs('/tmp', memory ?? TMP_BYTES), ...tmpfs('/dev/shm', Math.min(memory ?? SHM_BYTES, SHM_BYTES))],
     ...(network ? RESOLVERS.flatMap((path) => ['--ro-bind-try', path, path]) : []),
     ...['--tmpfs', data, ...(script === undefined ? [] : ['--ro-bind', script, inData(script)])],
     ...(work === undefined ? [] : ['--bind', work, inData(work)]),
-    ...[data, ...closed].flatMap((folder) => ['--remount-ro', folder]),
+    ...[data, ...closed, '/dev', '/run'].flatMap((folder) => ['--remount-ro', folder]),
     ...['--chdir', cwd],
     ...['--', env, '--default-signal=TERM', bash],
   ];
@@ -94,7 +105,10 @@ export function sandboxEnvironment(variables: Readonly<Record<string, string>>):
 /** Makes a sandbox once. @returns why none can be made here, for the client; null when it can. */
 export async function probeSandbox(means: SandboxMeans, spawner: Spawner): Promise<string | null> {
   try {
-    const [file = '', ...args] = sandboxed({ network: false, script: undefined, work: undefined, cwd: '/' }, means);
+    const [file = '', ...args] = sandboxed(
+      { network: false, script: undefined, work: undefined, cwd: '/', memory: undefined },
+      means,
+    );
     const child = await spawner.spawn(file, [...args, '-c', 'true'], {
       cwd: '/',
       env: {},

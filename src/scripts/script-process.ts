@@ -176,7 +176,7 @@ export class ScriptProcess implements RunningProcess {
     if (sandbox === undefined) return [bash];
     if (means === null) throw new Error('there is no sandbox here');
     const work = inputs.cwd === undefined ? cwd : undefined;
-    return sandboxed({ ...sandbox, script: this.#file, work, cwd }, means);
+    return sandboxed({ ...sandbox, script: this.#file, work, cwd, memory: options.maxMemoryBytes }, means);
   }
 
   /** By file: a single argument may have 128 KiB at most, and `$0` is to be what `bash script.sh` makes of it. */

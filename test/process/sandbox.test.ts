@@ -143,11 +143,21 @@ if (isPossible) {
       const other = temporaryFolder(t);
       const script = `
         touch mine /tmp/mine /dev/shm/mine && echo "writes its own"; ls -A /run; ls -A ${other}
-        for folder in / /usr /etc /var/tmp /root /sys/fs/cgroup /proc/sys ${dataDir} ${dataDir}/work ${dataDir}/scripts; do
+        for folder in / /dev /run /usr /etc /var/tmp /root /sys/fs/cgroup /proc/sys ${dataDir} ${dataDir}/work ${dataDir}/scripts; do
           touch $folder/x 2>/dev/null && echo "writes $folder"
         done; echo x >>"$0" && echo "writes its script"; exit 0`;
       t.equal((await run(`{ ${script}; } 2>/dev/null`)).text, 'writes its own\n');
       t.same(readdirSync(other), []);
+    });
+
+    t.test('what it can put into memory by writing files has a bound', async (t) => {
+      const mebibyte = 1024 * 1024;
+      const { text } = await run('df --block-size=1 --output=size /tmp /dev/shm | tail -n 2 | tr -d " "');
+      t.equal(text, `${256 * mebibyte}\n${64 * mebibyte}\n`);
+      const fill = `head -c ${40 * mebibyte} /dev/zero >/tmp/file; stat -c %s /tmp/file`;
+      const { sink } = await run(fill, { sandbox: { network: false }, maxMemoryBytes: 32 * mebibyte });
+      t.ok(Number(sink.text('stdout')) <= 32 * mebibyte);
+      t.match(sink.text('stderr'), /No space left/);
     });
 
     t.test('it sees neither what the server keeps nor other commands nor other processes', async (t) => {
