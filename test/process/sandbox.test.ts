@@ -192,7 +192,8 @@ if (isPossible) {
       const server = createServer().listen(socket);
       await until('it listens', () => server.listening);
       t.teardown(() => server.close());
-      writeFileSync(join(dataDir, 'work', uuid, 'go-on'), '');
+      const [owner = ''] = readdirSync(join(dataDir, 'work'));
+      writeFileSync(join(dataDir, 'work', owner, uuid, 'go-on'), '');
       await running.ended;
       t.equal(sink.text(), 'closed\n');
       t.match((await run('pwd', undefined, { cwd: folder })).end, { message: /cwd is not there in the sandbox/ });
