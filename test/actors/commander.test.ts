@@ -24,8 +24,9 @@ function system(options: Partial<CommanderOptions> = {}) {
     runner,
     maxParallel: 2,
     maxQueued: 10,
-    stopGraceMs: 60_000,
-    shutdownGraceMs: 60_000,
+    // Some tests leave a stop under way, and the file ends when it is over.
+    stopGraceMs: 5000,
+    shutdownGraceMs: 5000,
     timeoutMs: undefined,
     maxTimeoutMs: undefined,
     onError: (message) => errors.push(message),
