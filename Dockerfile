@@ -6,6 +6,7 @@ WORKDIR /app
 COPY .npmrc package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY scripts/build-web.ts scripts/
+COPY docs/statecharts docs/statecharts
 COPY src src
 COPY web web
 RUN node scripts/build-web.ts

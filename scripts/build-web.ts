@@ -13,6 +13,8 @@ const SOURCES = [
   'web/src',
   'src/client',
   'src/command.ts',
+  'src/statecharts',
+  'docs/statecharts',
 ];
 /** With the versions of the libraries that are built into it. */
 const LOCK = 'package-lock.json';

@@ -88,6 +88,16 @@ async function main(): Promise<void> {
     },
     { colorScheme: 'light', viewport: { width: 1120, height: 640 } },
   );
+  await shoot(
+    'statechart-light',
+    async (page) => {
+      await page.getByText('Too slow').click();
+      await page.getByText('Ran out of time').waitFor();
+      await page.keyboard.press('v');
+      await page.locator('.current').waitFor();
+    },
+    { colorScheme: 'light', viewport: { width: 1120, height: 760 } },
+  );
   await shoot('commands-narrow', commands, { viewport: { width: 360, height: 640 } });
 }
 

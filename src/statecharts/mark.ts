@@ -84,8 +84,11 @@ export function markPicture({ chart, picture }: DrawnStatechart, { state, path =
   ].join('');
 }
 
-/** What is drawn, by its ids: where the machine is and was, and which arrows it took. */
-function classesOf(chart: Statechart, state: string, path: readonly SeenStep[]): Map<string, Set<string>> {
+/**
+ * What is drawn, by its ids: the classes that say where the machine is and was, and which arrows it took. The dashboard marks
+ * its pictures by it too.
+ */
+export function classesOf(chart: Statechart, state: string, path: readonly SeenStep[]): Map<string, Set<string>> {
   const classes = new Map<string, Set<string>>();
   const mark = (id: string, name: string) => classes.set(id, (classes.get(id) ?? new Set()).add(name));
   for (const step of path) {

@@ -97,6 +97,61 @@ t.test('it is run again, pinned and deleted', async (t) => {
   });
 });
 
+t.test('its statechart shows where it is while it runs, and its path step by step when it has ended', async (t) => {
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await durable(`echo ready; until [ -e ${gate} ]; do sleep 0.02; done; exit 3`);
+  const lit = (page: Page, state: string) => page.locator(`[id="command.${state}"].current`).waitFor();
+  const steps = (page: Page) => page.getByRole('list', { name: 'The path that it took' }).getByRole('button');
+  const path = ['admit → queued', 'start → executing.starting', 'process.started → executing.running'];
+  const whole = [...path, 'process.ended → storing', 'store is done → failed'];
+  const shown = async (page: Page) =>
+    (await steps(page).allInnerTexts()).map((text) => {
+      t.match(text, /\n\d\d:\d\d:\d\d\.\d{3}/, 'with its time');
+      return text.split('\n', 1)[0];
+    });
+  await usePage(t, browser, `${url}/commands/${uuid}`, { colorScheme: 'dark' }, async (page) => {
+    await line(page, 'ready').waitFor();
+    await page.getByRole('link', { name: 'Statechart' }).click();
+    await lit(page, 'executing.running');
+    t.equal(await page.locator('[id="command.executing"].around').count(), 1);
+    t.same(await shown(page), path);
+    t.same(await barriersOf(page), []);
+    writeFileSync(gate, '');
+    await lit(page, 'failed');
+    t.same(await shown(page), whole);
+    await page.getByRole('img', { name: 'The machine, in the state failed' }).waitFor();
+  });
+  const narrow = { viewport: { width: 360, height: 640 }, colorScheme: 'light' } as const;
+  await usePage(t, browser, `${url}/commands/${uuid}?view=statechart`, narrow, async (page) => {
+    await lit(page, 'failed');
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    t.same(await barriersOf(page), []);
+    const taken = () => page.locator('.edge.taken').evaluateAll((arrows) => arrows.map(({ id }) => id).sort());
+    const all = await taken();
+    await page.keyboard.press('ArrowLeft');
+    await page.getByText('Step 4 of 5: process.ended, to storing.').waitFor();
+    await lit(page, 'storing');
+    t.equal(await page.locator('.current').count(), 1);
+    await page.keyboard.press('Home');
+    await lit(page, 'queued');
+    t.same(await taken(), ['command_initial'], 'what is ahead is not marked');
+    t.ok(await page.getByRole('button', { name: 'Back' }).isDisabled());
+    await page.getByRole('button', { name: 'On', exact: true }).click();
+    await lit(page, 'executing.starting');
+    await steps(page).nth(2).click();
+    await lit(page, 'executing.running');
+    t.equal(await steps(page).nth(2).getAttribute('aria-current'), 'step');
+    await page.keyboard.press('End');
+    await lit(page, 'failed');
+    t.same(await taken(), all);
+    await page.keyboard.press('l');
+    await page.getByText('Шаг 5 из 5: store is done, переход в failed.').waitFor();
+    await page.keyboard.press('v');
+    await line(page, 'ready').waitFor();
+    t.notMatch(page.url(), /view/);
+  });
+});
+
 t.test('long lines are wrapped where one wants it, and nothing of them is lost', async (t) => {
   const uuid = await durable(`printf 'x%.0s' {1..1000}; printf '\\e[31m%s\\e[0m\\n' red; seq 500`);
   await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {

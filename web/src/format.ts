@@ -37,9 +37,18 @@ export function formatBytes(bytes: number, locale: string, units: readonly strin
 
 /** The time of day, of another day with its date. */
 export function formatTime(ms: number, locale: string, now = Date.now()): string {
+  return formatTimeWith({}, ms, locale, now);
+}
+
+/** The same, to the millisecond. */
+export function formatPreciseTime(ms: number, locale: string, now = Date.now()): string {
+  return formatTimeWith({ fractionalSecondDigits: 3 }, ms, locale, now);
+}
+
+function formatTimeWith(more: Intl.DateTimeFormatOptions, ms: number, locale: string, now: number): string {
   const date = new Date(ms);
   const isToday = date.toDateString() === new Date(now).toDateString();
-  const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const;
+  const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...more } as const;
   const day = { year: '2-digit', month: '2-digit', day: '2-digit' } as const;
   return new Intl.DateTimeFormat(locale, isToday ? time : { ...day, ...time }).format(date);
 }

@@ -4,7 +4,15 @@ import { activeKeys, singleKeys } from '../keys.ts';
 import { Dialog } from './dialog.tsx';
 
 /** How keys are written that have no character of their own. */
-const NAMES: Record<string, string> = { ArrowDown: '↓', ArrowUp: '↑', ' ': 'Space', Escape: 'Esc', Delete: 'Del' };
+const NAMES: Record<string, string> = {
+  ArrowDown: '↓',
+  ArrowUp: '↑',
+  ArrowLeft: '←',
+  ArrowRight: '→',
+  ' ': 'Space',
+  Escape: 'Esc',
+  Delete: 'Del',
+};
 const nameOf = (key: string) =>
   key
     .split('+')

@@ -97,6 +97,11 @@ export const en = {
     rerun: 'Run it again',
     edit: 'Edit it and run it again',
     deleteIt: 'Delete it',
+    view: 'Its output or its statechart',
+    stepBack: 'A step back',
+    stepOn: 'A step on',
+    firstStep: 'First step',
+    latestStep: 'Latest step',
   },
   commands: {
     title: 'Commands',
@@ -218,6 +223,19 @@ export const en = {
     download: 'Download',
     gap: (size: string) => `[… ${size} are not kept …]`,
     atEnd: 'Its output shows when it has ended: it is a regular command.',
+  },
+  statechart: {
+    title: 'Statechart',
+    views: 'What is shown of it',
+    first: 'First',
+    back: 'Back',
+    on: 'On',
+    latest: 'Latest',
+    path: 'The path that it took',
+    step: (number: number, count: number, event: string, to: string) =>
+      `Step ${number} of ${count}: ${event}, to ${to}.`,
+    unknown: 'No step of it is known.',
+    picture: (state?: string) => (state === undefined ? 'The machine' : `The machine, in the state ${state}`),
   },
   outcome: {
     /** What bash did when it was asked to end. */

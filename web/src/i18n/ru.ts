@@ -91,6 +91,11 @@ export const ru: Words = {
     rerun: 'Выполнить ещё раз',
     edit: 'Изменить и выполнить',
     deleteIt: 'Удалить',
+    view: 'Вывод или схема состояний',
+    stepBack: 'На шаг назад',
+    stepOn: 'На шаг вперёд',
+    firstStep: 'Первый шаг',
+    latestStep: 'Последний шаг',
   },
   commands: {
     title: 'Команды',
@@ -212,6 +217,18 @@ export const ru: Words = {
     download: 'Скачать',
     gap: (size) => `[… ${size} не сохранено …]`,
     atEnd: 'Вывод появится, когда она завершится: это обычная команда.',
+  },
+  statechart: {
+    title: 'Схема состояний',
+    views: 'Что показать',
+    first: 'В начало',
+    back: 'Назад',
+    on: 'Вперёд',
+    latest: 'В конец',
+    path: 'Пройденный путь',
+    step: (number, count, event, to) => `Шаг ${number} из ${count}: ${event}, переход в ${to}.`,
+    unknown: 'Ни один её шаг не известен.',
+    picture: (state) => (state === undefined ? 'Схема состояний' : `Схема состояний, сейчас ${state}`),
   },
   outcome: {
     end: (exitCode, signal) => {

@@ -5,6 +5,7 @@ import { now } from '../clock.ts';
 import { outcomeOf } from '../commands/outcome.ts';
 import { firstLineOf } from '../commands/row.ts';
 import { Facts } from '../components/facts.tsx';
+import { lazy } from '../components/lazy.tsx';
 import { OutputView } from '../components/output-view.tsx';
 import { Problem } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
@@ -14,8 +15,10 @@ import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import { complain, sentenceOf } from '../notices.ts';
 import { LiveCommand } from '../output/live-command.ts';
-import { navigate, pathOfCommand } from '../router.ts';
+import { navigate, pathOfCommand, search } from '../router.ts';
 import { client, withSession } from '../session.ts';
+
+const StatechartView = lazy(async () => (await import('../components/statechart-view.tsx')).StatechartView);
 
 export function CommandScreen({ uuid }: { uuid: string }) {
   const server = client.value;
@@ -41,8 +44,40 @@ export function CommandScreen({ uuid }: { uuid: string }) {
         <Facts command={command} />
         <pre class="script">{command.script}</pre>
       </details>
-      <OutputView live={live} onDownload={() => void download(uuid)} />
+      <Views uuid={uuid} />
+      {showsStatechart() ? (
+        <StatechartView command={command} />
+      ) : (
+        <OutputView live={live} onDownload={() => void download(uuid)} />
+      )}
     </div>
+  );
+}
+
+/** In the address, so that one can keep and send it. */
+const showsStatechart = () => new URLSearchParams(search.value).get('view') === 'statechart';
+
+function Views({ uuid }: { uuid: string }) {
+  const { output, statechart } = words.value;
+  const isStatechart = showsStatechart();
+  const toOutput = pathOfCommand(uuid);
+  const toStatechart = `${toOutput}?view=statechart`;
+  useKeys([
+    {
+      keys: ['v'],
+      does: ({ keys }) => keys.view,
+      run: () => navigate(isStatechart ? toOutput : toStatechart, { replaces: true }),
+    },
+  ]);
+  return (
+    <nav class="views" aria-label={statechart.views}>
+      <a href={toOutput} data-screen aria-current={isStatechart ? undefined : 'page'}>
+        {output.title}
+      </a>
+      <a href={toStatechart} data-screen aria-current={isStatechart ? 'page' : undefined}>
+        {statechart.title}
+      </a>
+    </nav>
   );
 }
 
