@@ -99,6 +99,20 @@ async function main(): Promise<void> {
     { colorScheme: 'light', viewport: { width: 1120, height: 760 } },
   );
   await shoot('commands-narrow', commands, { viewport: { width: 360, height: 640 } });
+  await shoot(
+    'system-dark',
+    async (page) => {
+      await page.getByRole('grid').waitFor();
+      await page.keyboard.press('y');
+      await page.getByText('Takes commands').waitFor();
+      // Long enough for lines to be seen, with something to be seen in them.
+      for (let i = 0; i < 60; i++) {
+        const some = Array.from({ length: i % 17 }, () => request('POST', '/api/v1/commands', { script: 'sleep 0.2' }));
+        await Promise.all([...some, page.waitForTimeout(500)]);
+      }
+    },
+    { colorScheme: 'dark', viewport: { width: 1120, height: 900 } },
+  );
 }
 
 try {

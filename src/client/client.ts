@@ -15,6 +15,8 @@ import type {
   ListEvent,
   NewCommand,
   Pruned,
+  Readiness,
+  SupervisorStatechart,
   Transition,
 } from './types.ts';
 
@@ -168,6 +170,24 @@ export class Shellvisor {
     await this.#fetch(`${pathOf(uuid)}/pin`, { method: 'DELETE' });
   }
 
+  /** Whether the server can take commands, and how much there is to do; told by one that can't, too. */
+  async readiness(): Promise<Readiness> {
+    return this.#bodyOf(await this.#fetch('/manage/ready', {}, ({ ok, status }) => ok || status === 503));
+  }
+
+  /** The figures of the server since its start, in the text format of Prometheus. */
+  async metrics(): Promise<string> {
+    const response = await this.#fetch('/manage/metrics');
+    return response.text().catch((error) => {
+      throw new Unreachable(this.url, error);
+    });
+  }
+
+  /** The machine that admits commands and holds the slots. */
+  supervisor(): Promise<SupervisorStatechart> {
+    return this.#json('/manage/statechart');
+  }
+
   #post(path: string, body: object, { idempotencyKey }: RepeatOptions): Promise<{ uuid: string }> {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
@@ -192,12 +212,12 @@ export class Shellvisor {
     })) as Answer;
   }
 
-  async #fetch(path: string, init: RequestInit = {}): Promise<Response> {
+  async #fetch(path: string, init: RequestInit = {}, isAnswer = ({ ok }: Response) => ok): Promise<Response> {
     const headers = { ...this.#headers, ...init.headers };
     const response = await this.#send(this.url + path, { ...init, headers }).catch((error) => {
       throw init.signal?.aborted ? error : new Unreachable(this.url, error);
     });
-    if (response.ok) return response;
+    if (isAnswer(response)) return response;
     throw new Refused(response.status, await errorOf(response));
   }
 }

@@ -18,5 +18,7 @@ export type {
   Outcome,
   Progress,
   Pruned,
+  Readiness,
+  SupervisorStatechart,
   Transition,
 } from './types.ts';

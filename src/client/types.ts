@@ -1,8 +1,10 @@
 /** What clients send and get, by the schemas of the server. Types alone: nothing of the server is loaded. */
 import type { z } from 'zod';
 import type { NewCommandBody } from '../routes/commands.ts';
+import type { ReadinessBody } from '../routes/manage.ts';
 import type { PrunedBody } from '../routes/prune.ts';
 import type { CommandBody, ErrorBody } from '../routes/schemas.ts';
+import type { SupervisorStatechartBody } from '../routes/statecharts.ts';
 import type { TransitionBody } from '../routes/transitions.ts';
 
 /** A command to be run: its script, and how. */
@@ -25,6 +27,12 @@ export type Transition = z.output<typeof TransitionBody>;
 
 /** What a deletion of many commands has done, or would do. */
 export type Pruned = z.output<typeof PrunedBody>;
+
+/** Whether the server can take commands, and how much there is to do. */
+export type Readiness = z.output<typeof ReadinessBody>;
+
+/** The machine that admits commands and holds the slots: as data, its state, and how much it has to do. */
+export type SupervisorStatechart = z.output<typeof SupervisorStatechartBody>;
 
 export type ErrorAnswer = z.output<typeof ErrorBody>;
 

@@ -10,7 +10,7 @@ export interface ManageRoutesOptions {
   metrics: Metrics;
 }
 
-const ReadinessBody = z
+export const ReadinessBody = z
   .object({
     status: z
       .enum(['ready', 'starting', 'draining', 'unavailable'])

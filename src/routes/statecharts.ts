@@ -72,7 +72,7 @@ const CommandStatechartBody = z
   })
   .meta({ id: 'CommandStatechart' });
 
-const SupervisorStatechartBody = z
+export const SupervisorStatechartBody = z
   .object({
     machine: StatechartBody,
     state: z

@@ -37,6 +37,7 @@ const WANTED: Record<string, string[]> = {
   'GET /': [],
   'GET /commands/:uuid': [],
   'GET /run': [],
+  'GET /system': [],
   'GET /assets/*': [],
   'GET /docs/': [],
   'GET /docs/json': [],

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { ConfirmDialog } from './components/confirm-dialog.tsx';
 import { Layout } from './components/layout.tsx';
+import { lazy } from './components/lazy.tsx';
 import { Notices } from './components/notices.tsx';
 import { Problem } from './components/problem.tsx';
 import { listen } from './events.ts';
@@ -12,6 +13,8 @@ import { LoginScreen } from './screens/login.tsx';
 import { NothingScreen } from './screens/nothing.tsx';
 import { RunScreen } from './screens/run.tsx';
 import { client, enter, failure, state } from './session.ts';
+
+const SystemScreen = lazy(async () => (await import('./screens/system.tsx')).SystemScreen);
 
 export function App() {
   return (
@@ -51,6 +54,8 @@ function LiveScreen() {
       return <CommandScreen key={shown.uuid} uuid={shown.uuid} />;
     case 'run':
       return <RunScreen />;
+    case 'system':
+      return <SystemScreen />;
     default:
       return <NothingScreen />;
   }

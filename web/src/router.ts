@@ -1,7 +1,12 @@
 /** Which screen an address is, and how one gets from one to another without loading the page anew. */
 import { computed, signal } from '@preact/signals';
 
-export type Screen = { name: 'commands' } | { name: 'command'; uuid: string } | { name: 'run' } | { name: 'nothing' };
+export type Screen =
+  | { name: 'commands' }
+  | { name: 'command'; uuid: string }
+  | { name: 'run' }
+  | { name: 'system' }
+  | { name: 'nothing' };
 
 const address = signal(new URL(location.href));
 
@@ -12,6 +17,7 @@ export const screen = computed((): Screen => {
   const { pathname } = address.value;
   if (pathname === '/') return { name: 'commands' };
   if (pathname === '/run') return { name: 'run' };
+  if (pathname === '/system') return { name: 'system' };
   const uuid = /^\/commands\/([^/]+)$/.exec(pathname)?.[1];
   if (uuid !== undefined) return { name: 'command', uuid: decodeURIComponent(uuid) };
   return { name: 'nothing' };

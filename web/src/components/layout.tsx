@@ -18,6 +18,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
     { keys: ['?'], does: ({ keys }) => keys.help, run: () => setShowsKeys(true) },
     { keys: ['c'], does: ({ keys }) => keys.toCommands, run: () => navigate('/') },
     { keys: ['n'], does: ({ keys }) => keys.run, run: () => navigate('/run') },
+    { keys: ['y'], does: ({ keys }) => keys.system, run: () => navigate('/system') },
     { keys: ['t'], does: ({ keys }) => keys.theme, run: switchTheme },
     { keys: ['l'], does: ({ keys }) => keys.language, run: switchLanguage },
   ]);
@@ -38,6 +39,9 @@ export function Layout({ children }: { children: ComponentChildren }) {
               </a>
               <a href="/run" data-screen aria-current={screen.value.name === 'run' ? 'page' : undefined}>
                 {nav.run}
+              </a>
+              <a href="/system" data-screen aria-current={screen.value.name === 'system' ? 'page' : undefined}>
+                {nav.system}
               </a>
             </>
           )}
