@@ -139,7 +139,9 @@ for (const cgroups of [true, false]) {
       const sleepers = () => processesWith(`sleep\0${seconds}`);
       // An orphan that is ours, as PostgreSQL is.
       spawnSync('sh', ['-c', `sleep ${seconds} &`], { stdio: 'ignore' });
-      const staying = `bash -c 'ulimit -R 1000000; exec sleep ${seconds}' >/dev/null 2>&1 &`;
+      // In the middle of an exec nothing shows of its environment, by which it is known.
+      const staying = `bash -c 'ulimit -R 1000000; exec sleep ${seconds}' >/dev/null 2>&1 &
+        until [[ $(tr '\\0' ' ' </proc/$!/cmdline) == 'sleep ${seconds} ' ]]; do sleep 0.01; done`;
       const { running, uuid } = start(t, staying, { keepBackground: true });
       t.teardown(() => sleepers().map((pid) => process.kill(pid, 'SIGKILL')));
       await running.ended;
