@@ -1,6 +1,6 @@
 /**
- * Stands before all routes: who may come in, and for what. Each route says in its `config` what it asks of a caller; one
- * that does not say it can't be registered, so that none is left open by mistake.
+ * Stands before all routes: who may come in, and for what. Each route says in its `config` what it asks of a caller; with one
+ * that does not say it the application does not start, so that none is left open by mistake.
  *
  * Invariants:
  * - A request is judged by its head alone. What is refused here is never parsed, and no handler sees it.

@@ -16,6 +16,7 @@ import { dirname, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { SandboxOptions } from '../command.ts';
 import { HANDED_FD } from '../os/child-process.ts';
+import { signal } from '../os/signal.ts';
 import type { Spawner } from '../os/spawn.ts';
 
 /** What is needed to make a sandbox. */
@@ -114,7 +115,7 @@ export async function probeSandbox(means: SandboxMeans, spawner: Spawner): Promi
       env: {},
       handed: sandboxEnvironment({}),
     });
-    const timer = setTimeout(() => process.kill(-child.pid, 'SIGKILL'), PROBE_MS);
+    const timer = setTimeout(() => signal(-child.pid, 'SIGKILL'), PROBE_MS);
     const [, said, { exitCode }] = await Promise.all([text(child.stdout), text(child.stderr), child.exited]);
     clearTimeout(timer);
     child.side.close();
