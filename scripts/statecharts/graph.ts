@@ -12,8 +12,8 @@ import {
 const INK = '#1f2933';
 const FAINT = '#52606d';
 const GROUND = '#ffffff';
-/** One that Graphviz knows the widths of. */
-export const FONT = 'Helvetica';
+/** What it is laid out with: the widest of the fonts that Graphviz knows the widths of, so that text in any other one fits. */
+export const FONT = 'Verdana';
 const state = { color: '#3e63b8', fillcolor: '#eaf0fd' };
 const final = { color: '#2f855a', fillcolor: '#e6f6ec', peripheries: 2 };
 /** Each level of nesting is a little darker than the one around it. */

@@ -5,6 +5,7 @@ import { describeMachine } from '../../scripts/statecharts/describe.ts';
 import { drawStatechart } from '../../scripts/statecharts/draw.ts';
 import { STATECHARTS } from '../../scripts/statecharts.ts';
 import { initialId, type Statechart } from '../../src/statecharts/chart.ts';
+import { startBrowser } from '../helpers/browser.ts';
 
 /** The lines of text that a person sees in a picture. */
 function textsOf(svg: string): string[] {
@@ -76,6 +77,49 @@ t.test('timers, invoked actors, guards and actions are readable', async (t) => {
   for (const line of [...expected, ...inside]) t.ok(command?.includes(line), line);
   for (const line of ['[isDrained]', 'an actor is done / forgetCommand']) t.ok(supervisor?.includes(line), line);
 });
+
+t.test('text stays in its box and beside all others, in whatever font a browser takes', async (t) => {
+  const page = await (await startBrowser(t)).newPage();
+  // The last one is as wide as Verdana, on every machine: Open Sans comes with the browser.
+  const fonts = [
+    '',
+    'text { font-family: "DejaVu Sans" }',
+    'text { font-family: "Open Sans"; letter-spacing: 0.045em }',
+  ];
+  for (const { machine, file } of STATECHARTS) {
+    const svg = readFileSync(file, 'utf8');
+    for (const font of fonts) {
+      await page.setContent(`<style>${font}</style>${svg}`);
+      const { count, faults } = await page.evaluate(faultsOfLayout);
+      t.equal(count, textsOf(svg).length);
+      t.same(faults, [], `${machine.id} ${font}`);
+    }
+  }
+});
+
+/** Texts that stick out of their box or, of arrows, stand on a box or on another text. Runs in the browser. */
+function faultsOfLayout() {
+  // biome-ignore lint/suspicious/noExplicitAny: these tests are compiled without the types of browsers
+  const { document } = globalThis as any;
+  const all = (selector: string, from = document) => [...from.querySelectorAll(selector)];
+  const boxOf = (element: { getBoundingClientRect(): { left: number; right: number; top: number; bottom: number } }) =>
+    element.getBoundingClientRect();
+  type Box = ReturnType<typeof boxOf>;
+  const isInside = (inner: Box, outer: Box) =>
+    inner.left > outer.left && inner.right < outer.right && inner.top > outer.top && inner.bottom < outer.bottom;
+  const meet = (a: Box, b: Box) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  const nodes = all('.node').map((node) => boxOf(all('path, ellipse', node)[0]));
+  const texts = all('text').map((text) => ({ text, box: boxOf(text) }));
+  const faults = texts.filter(({ text, box }) => {
+    const group = text.parentNode;
+    const frame = boxOf(all('path, ellipse', group)[0]);
+    if (!group.matches('.edge')) return !isInside(box, frame);
+    const others = texts.filter((other) => other.text.parentNode !== group).map((other) => other.box);
+    const isOutside = !isInside(box, boxOf(document.querySelector('.cluster path')));
+    return isOutside || [...nodes, ...others].some((other) => meet(box, other));
+  });
+  return { count: texts.length, faults: faults.map(({ text }) => text.textContent) };
+}
 
 t.test('what the server reads of them while it runs is in its image, and in its package', async (t) => {
   const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
