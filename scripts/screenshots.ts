@@ -35,6 +35,7 @@ const COMMANDS = [
   { description: 'Report of November', script: 'echo "{\\"orders\\": 12345}"', labels: { team: 'sales' } },
   { description: 'Too slow', script: 'sleep 60', timeout_ms: 300 },
 ];
+const STUBBORN = { script: "trap '' TERM; while :; do sleep 0.1; done", timeout_ms: 500 };
 const RUNNING = [
   {
     description: 'Import of the catalogue',
@@ -48,16 +49,19 @@ const scope = { teardown: (end: () => unknown) => void endings.unshift(end) };
 
 async function main(): Promise<void> {
   await Promise.all([unpackBrowser(), buildWebIfStale()]);
-  const { url, request } = await startServer(scope, {});
+  const [{ url, request }, inspected] = await Promise.all([
+    startServer(scope, {}),
+    startServer(scope, { SHELLVISOR_INSPECT: '1', SHELLVISOR_STOP_GRACE_MS: '400' }),
+  ]);
   for (const command of COMMANDS) await request('POST', '/api/v1/commands?wait=10', command);
   const durable = RUNNING.map((command) => request('POST', '/api/v1/durables/commands', command));
   await Promise.all(durable);
   const browser = await startBrowser(scope);
 
-  const shoot = async (name: string, use: (page: Page) => Promise<void>, options = {}) => {
+  const shoot = async (name: string, use: (page: Page) => Promise<void>, options = {}, from = url) => {
     const context = await browser.newContext({ viewport: { width: 1120, height: 520 }, locale: 'en-GB', ...options });
     const page = await context.newPage();
-    await page.goto(url);
+    await page.goto(from);
     await use(page);
     await page.screenshot({ path: join(FOLDER, `${name}.png`) });
     await context.close();
@@ -112,6 +116,17 @@ async function main(): Promise<void> {
       }
     },
     { colorScheme: 'dark', viewport: { width: 1120, height: 900 } },
+  );
+  await shoot(
+    'inspector-light',
+    async (page) => {
+      await page.getByText('accepting').waitFor();
+      const { body } = await inspected.request('POST', '/api/v1/commands?wait=10', STUBBORN);
+      await page.getByRole('button', { name: body.command_uuid.slice(0, 8) }).click();
+      await page.getByText('storing → failed').waitFor();
+    },
+    { colorScheme: 'light', viewport: { width: 1120, height: 560 } },
+    `${inspected.url}/inspector`,
   );
 }
 

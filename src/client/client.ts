@@ -6,12 +6,13 @@
  *     for await (const event of shellvisor.follow(uuid)) if (event.type === 'output') process.stdout.write(event.bytes);
  */
 import { Refused, Unreachable } from './errors.ts';
-import { follow, type StreamOptions, watch } from './follow.ts';
+import { follow, inspect, type StreamOptions, watch } from './follow.ts';
 import type {
   Command,
   CommandEvent,
   CommandPage,
   ErrorAnswer,
+  InspectEvent,
   ListEvent,
   NewCommand,
   Pruned,
@@ -142,6 +143,14 @@ export class Shellvisor {
    */
   watch({ patienceMs = PATIENCE_MS, ...options }: FollowOptions = {}): AsyncGenerator<ListEvent> {
     return watch(this.#events('/api/v1/events', options.signal), { patienceMs, ...options });
+  }
+
+  /**
+   * What happens in the actors of a server with `SHELLVISOR_INSPECT=1`, without an end. Where the connection broke off, the
+   * server was away, or we were too slow for it, `start` comes again: what happened meanwhile is not told.
+   */
+  inspect({ patienceMs = PATIENCE_MS, ...options }: FollowOptions = {}): AsyncGenerator<InspectEvent> {
+    return inspect(this.#events('/manage/inspect', options.signal), { patienceMs, ...options });
   }
 
   /** Stops a command; resolves once nothing of it lives. */

@@ -5,7 +5,7 @@
 import { type EventSourceMessage, EventSourceParserStream } from 'eventsource-parser/stream';
 import pRetry from 'p-retry';
 import { Refused, Unreachable } from './errors.ts';
-import type { CommandEvent, ListEvent } from './types.ts';
+import type { CommandEvent, InspectEvent, ListEvent } from './types.ts';
 
 /** First and longest pause before the server is asked again, in ms. */
 const RETRY = { minTimeout: 100, maxTimeout: 2000 };
@@ -37,13 +37,28 @@ export async function* follow(open: OpenEvents, options: StreamOptions): AsyncGe
  * Gives what becomes of all commands, without an end.
  * @throws as `follow`.
  */
-export async function* watch(open: OpenEvents, options: StreamOptions): AsyncGenerator<ListEvent> {
-  for await (const { event, data } of messagesOf(open, options)) {
-    if (LIST_EVENTS.includes(event as ListEvent['type'])) yield { type: event, ...JSON.parse(data) };
-  }
+export function watch(open: OpenEvents, options: StreamOptions): AsyncGenerator<ListEvent> {
+  return eventsOf(LIST_EVENTS, open, options);
 }
 
 const LIST_EVENTS: readonly ListEvent['type'][] = ['start', 'reset', 'created', 'status', 'progress', 'deleted'];
+
+/**
+ * Gives what happens in the actors of the server, without an end. A connection that comes again begins anew, with `start`.
+ * @throws as `follow`; Refused also when the server is not started for that.
+ */
+export function inspect(open: OpenEvents, options: StreamOptions): AsyncGenerator<InspectEvent> {
+  return eventsOf(INSPECT_EVENTS, open, options);
+}
+
+const INSPECT_EVENTS: readonly InspectEvent['type'][] = ['start', 'actor', 'event', 'snapshot'];
+
+/** Events whose data says all but their type; those that this version does not know are left out. */
+async function* eventsOf<Type extends string>(types: readonly Type[], open: OpenEvents, options: StreamOptions) {
+  for await (const { event, data } of messagesOf(open, options)) {
+    if (types.includes(event as Type)) yield { type: event, ...JSON.parse(data) };
+  }
+}
 
 /** Gives the messages of a stream, which is opened again where it broke off, until the server says that there is no more. */
 async function* messagesOf(

@@ -13,6 +13,7 @@ export type {
   Command,
   CommandEvent,
   CommandPage,
+  InspectEvent,
   ListEvent,
   NewCommand,
   Outcome,

@@ -67,6 +67,33 @@ export type CommandEvent =
   /** Nothing follows. */
   | ({ type: 'end' } & Outcome);
 
+/** What happens in the actors of a server that is started for that. */
+export type InspectEvent =
+  /** All that follows is of this connection: actors have other ids than before. */
+  | { type: 'start' }
+  /** It has been created, or lives already. */
+  | ({ type: 'actor' } & Inspected & ActorState)
+  /** It gets an event; `source` is the actor that sent it, null when it came from outside. */
+  | ({ type: 'event'; event: string; source: string | null } & Inspected)
+  /** What that has led to. */
+  | ({ type: 'snapshot'; event: string } & Inspected & ActorState);
+
+interface Inspected {
+  /** Holds until it ends. */
+  actor: string;
+  /** `supervisor`, the uuid of a command, or what that has invoked. */
+  name: string;
+  /** The `actor` that created it. */
+  parent: string | null;
+  at: string;
+}
+
+interface ActorState {
+  /** Null for what is no machine, or is only being made. */
+  state: string | null;
+  status: 'active' | 'done' | 'error' | 'stopped';
+}
+
 /** What becomes of commands when all of them are watched. */
 export type ListEvent =
   /** From now on nothing is missing. */

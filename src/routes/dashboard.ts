@@ -12,7 +12,7 @@ export interface DashboardOptions {
 }
 
 /** The addresses that are screens of the one page. Others are none, so that a wrong one gets 404. */
-const SCREENS = ['/', '/commands/:uuid', '/run', '/system'];
+const SCREENS = ['/', '/commands/:uuid', '/run', '/system', '/inspector'];
 
 const INDEX = 'index.html';
 const NOT_BUILT =

@@ -2,12 +2,14 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { missingScope } from '../access/caller.ts';
-import type { Metrics, Readiness } from '../ports.ts';
+import type { Inspection, Metrics, Readiness } from '../ports.ts';
 import { QueueBody, queueBody } from './schemas.ts';
 
 export interface ManageRoutesOptions {
   readiness: () => Promise<Readiness>;
   metrics: Metrics;
+  /** Undefined: the server was not started for that. */
+  inspection?: Inspection | undefined;
 }
 
 export const ReadinessBody = z
@@ -28,6 +30,7 @@ export const ReadinessBody = z
       .int()
       .nullable()
       .describe("The process id of the launcher; null when scripts run in the server's own process"),
+    inspect: z.boolean().describe('Whether `/manage/inspect` tells what happens in the actors'),
     queue: QueueBody.nullable().describe('How much there is to do; null while it starts'),
     storage: z
       .object({
@@ -43,7 +46,8 @@ export const ReadinessBody = z
   .required({ status: true })
   .meta({ id: 'Readiness' });
 
-export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, { readiness, metrics }) => {
+export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (app, options) => {
+  const { readiness, metrics, inspection } = options;
   app.get(
     '/manage/health',
     {
@@ -85,7 +89,8 @@ export const manageRoutes: FastifyPluginAsyncZod<ManageRoutesOptions> = async (a
         bytes: use.bytes,
         disk_bytes: use.diskBytes,
       };
-      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, queue, storage };
+      const inspect = inspection !== undefined;
+      const body = { ...rest, process_trees: layers, launcher_pid: launcherPid, inspect, queue, storage };
       reply.code(rest.status === 'ready' ? 200 : 503);
       return missingScope(request.caller, ['read']) === undefined ? body : { status: rest.status };
     },

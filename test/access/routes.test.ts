@@ -38,6 +38,7 @@ const WANTED: Record<string, string[]> = {
   'GET /commands/:uuid': [],
   'GET /run': [],
   'GET /system': [],
+  'GET /inspector': [],
   'GET /assets/*': [],
   'GET /docs/': [],
   'GET /docs/json': [],

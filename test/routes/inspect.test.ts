@@ -140,6 +140,12 @@ t.test('a server that is not started for it says how to start one', async (t) =>
   t.match({ status, body }, { status: 404, body: { code: 'INSPECTION_OFF', error: /SHELLVISOR_INSPECT=1/ } });
 });
 
+t.test('whether a server is started for it is told with its readiness', async (t) => {
+  t.match((await request('GET', '/manage/ready')).body, { inspect: true });
+  const off = await startApp(t);
+  t.match((await off.request('GET', '/manage/ready')).body, { inspect: false });
+});
+
 t.test('HEAD does not wait', async (t) => {
   t.equal((await fetch(`${address}/manage/inspect`, { method: 'HEAD' })).status, 200);
 });

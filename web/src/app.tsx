@@ -14,6 +14,7 @@ import { NothingScreen } from './screens/nothing.tsx';
 import { RunScreen } from './screens/run.tsx';
 import { client, enter, failure, state } from './session.ts';
 
+const InspectorScreen = lazy(async () => (await import('./screens/inspector.tsx')).InspectorScreen);
 const SystemScreen = lazy(async () => (await import('./screens/system.tsx')).SystemScreen);
 
 export function App() {
@@ -56,6 +57,8 @@ function LiveScreen() {
       return <RunScreen />;
     case 'system':
       return <SystemScreen />;
+    case 'inspector':
+      return <InspectorScreen />;
     default:
       return <NothingScreen />;
   }

@@ -6,6 +6,7 @@ export type Screen =
   | { name: 'command'; uuid: string }
   | { name: 'run' }
   | { name: 'system' }
+  | { name: 'inspector' }
   | { name: 'nothing' };
 
 const address = signal(new URL(location.href));
@@ -18,6 +19,7 @@ export const screen = computed((): Screen => {
   if (pathname === '/') return { name: 'commands' };
   if (pathname === '/run') return { name: 'run' };
   if (pathname === '/system') return { name: 'system' };
+  if (pathname === '/inspector') return { name: 'inspector' };
   const uuid = /^\/commands\/([^/]+)$/.exec(pathname)?.[1];
   if (uuid !== undefined) return { name: 'command', uuid: decodeURIComponent(uuid) };
   return { name: 'nothing' };

@@ -1,11 +1,12 @@
 /** What a command prints, as it comes: followed while one looks at its end, left alone while one reads or searches. */
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import type { LiveCommand } from '../output/live-command.ts';
 import { OutputRows } from '../output/rows.ts';
 import { findLines } from '../output/search.ts';
 import { OutputLine } from './output-line.tsx';
+import { useFollowing } from './use-following.ts';
 import { useRows } from './use-rows.ts';
 
 /** As the styles have it, in px. */
@@ -16,7 +17,6 @@ const TYPING_MS = 200;
 export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload: () => void }) {
   const { output } = words.value;
   const scroller = useRef<HTMLDivElement>(null);
-  const [isFollowing, setFollowing] = useState(true);
   const search = useSearch(live);
   const [isWrapped, setWrapped] = useState(false);
   const source = useMemo(() => new OutputRows(live.lines, live.version), [live]);
@@ -24,13 +24,7 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
   const rows = useRows(source, scroller, LINE_PX, 0);
   const { length } = source;
 
-  useLayoutEffect(() => {
-    if (isFollowing && length > 0) rows.reveal(length - 1);
-  }, [isFollowing, length]);
-  const goTo = (index: number) => {
-    setFollowing(index === length - 1);
-    rows.reveal(index);
-  };
+  const { isFollowing, setFollowing, goTo, onScroll } = useFollowing(rows, length, length, LINE_PX);
   const find = (by: 1 | -1) => {
     const index = search.move(by);
     if (index !== undefined) goTo(source.rowOf(index));
@@ -88,10 +82,7 @@ export function OutputView({ live, onDownload }: { live: LiveCommand; onDownload
         aria-label={output.title}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it is scrolled by keys
         tabIndex={0}
-        onScroll={({ currentTarget: { scrollTop, clientHeight } }) =>
-          // Whoever goes to the end wants to see what comes.
-          setFollowing(rows.base + (scrollTop + clientHeight) / LINE_PX > length - 1)
-        }
+        onScroll={onScroll}
       >
         <div class="rows" style={{ height: `${rows.height}px` }}>
           {Array.from({ length: Math.max(0, rows.to - rows.from) }, (_, i) => rows.from + i).map((index) => (

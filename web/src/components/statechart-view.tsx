@@ -6,16 +6,17 @@ import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import { commandMachine } from '../statecharts/drawn.ts';
 import { useSteps } from '../statecharts/use-steps.ts';
+import { InspectorLink } from './inspector-link.tsx';
 import { Machine } from './machine.tsx';
 import { Problem } from './problem.tsx';
 
 export function StatechartView({ command }: { command: Command }) {
   const { steps, error } = useSteps(command);
-  if (steps !== undefined) return <Replay steps={steps} />;
+  if (steps !== undefined) return <Replay uuid={command.command_uuid} steps={steps} />;
   return error === undefined ? null : <Problem error={error} onRetry={() => location.reload()} />;
 }
 
-function Replay({ steps }: { steps: readonly Transition[] }) {
+function Replay({ uuid, steps }: { uuid: string; steps: readonly Transition[] }) {
   const { statechart } = words.value;
   const latest = steps.length - 1;
   /** The step that is looked at; undefined: the latest, whichever that is. */
@@ -48,6 +49,7 @@ function Replay({ steps }: { steps: readonly Transition[] }) {
         <span role="status">
           {step === undefined ? statechart.unknown : statechart.step(shown + 1, steps.length, step.event, step.to)}
         </span>
+        <InspectorLink of={uuid} />
       </div>
       <div class="replay">
         <Machine drawn={commandMachine} label={statechart.picture(step?.to)} state={step?.to} path={path} />

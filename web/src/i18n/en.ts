@@ -79,6 +79,7 @@ export const en = {
     toCommands: 'To the commands',
     run: 'Run a script',
     system: 'How the server is',
+    inspector: 'What its actors say',
     search: 'Search',
     next: 'Next row',
     previous: 'Row before',
@@ -272,6 +273,7 @@ export const en = {
     of: (value: string, most: string) => `${value} of ${most}`,
     peak: (value: string) => `up to ${value}`,
     supervisor: 'Supervisor',
+    inspector: 'Inspector: what the actors say to each other',
     picture: (state?: string) =>
       state === undefined ? 'The machine of the supervisor' : `The machine of the supervisor, in the state ${state}`,
   },

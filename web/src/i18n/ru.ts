@@ -73,6 +73,7 @@ export const ru: Words = {
     toCommands: 'К командам',
     run: 'Выполнить скрипт',
     system: 'Состояние сервера',
+    inspector: 'Что говорят его акторы',
     search: 'Поиск',
     next: 'Следующая строка',
     previous: 'Предыдущая строка',
@@ -265,6 +266,7 @@ export const ru: Words = {
     of: (value, most) => `${value} из ${most}`,
     peak: (value) => `до ${value}`,
     supervisor: 'Супервизор',
+    inspector: 'Инспектор: что акторы говорят друг другу',
     picture: (state) => (state === undefined ? 'Схема супервизора' : `Схема супервизора, сейчас ${state}`),
   },
   outcome: {

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo } from 'preact/hooks';
 import { Chart } from '../components/chart.tsx';
 import { Icon } from '../components/icon.tsx';
+import { InspectorLink } from '../components/inspector-link.tsx';
 import { Machine } from '../components/machine.tsx';
 import { Problem } from '../components/problem.tsx';
 import { formatBytes, formatDuration } from '../format.ts';
@@ -119,6 +120,9 @@ function Supervisor({ live }: { live: LiveSystem }) {
     <section aria-labelledby="supervisor-machine">
       <h2 id="supervisor-machine">{system.supervisor}</h2>
       <Machine drawn={supervisorMachine} label={system.picture(state)} state={state} />
+      <p>
+        <InspectorLink />
+      </p>
     </section>
   );
 }
