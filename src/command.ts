@@ -325,6 +325,8 @@ export interface Transition {
   to: string;
   /** In ms since the epoch. */
   at: number;
+  /** When that state ends by itself, likewise; undefined: it lasts until something happens. */
+  until?: number;
 }
 
 /** What is stored of a transition. */

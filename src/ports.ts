@@ -95,8 +95,11 @@ export interface RunningProcess {
    * Whoever calls this calls `kill` after `graceMs`; a runner that outlives the server does it alone if need be.
    */
   terminate(stop: Stop, graceMs: number): void;
-  /** Ends the whole process tree (SIGKILL), repeatedly until nothing of it is left. */
-  kill(): void;
+  /**
+   * Ends the whole process tree (SIGKILL), repeatedly until nothing of it is left.
+   * @param stop why, where it is not ending already.
+   */
+  kill(stop?: Stop): void;
   /** Called with what the script tells of its progress: the latest, at most about each 200 ms. */
   onProgress: (progress: Progress) => void;
 }
@@ -105,6 +108,10 @@ export interface RunningProcess {
 export interface LivingScript {
   /** Why it is to end, once somebody wants that. */
   stop: Stop | null;
+  /** How long after that SIGKILL is due, in ms from now; undefined where there is no stop, or nobody was told of a grace. */
+  graceMs?: number | undefined;
+  /** Whether a server has asked for SIGKILL. */
+  isKilled?: boolean | undefined;
   /** How long it has been running, in ms. */
   elapsedMs: number;
 }
@@ -362,9 +369,10 @@ export interface Commander {
   rerun(uuid: string, secretEnv: SecretEnv, by: CallerName, idempotency?: Idempotency): Promise<Submission>;
   /**
    * Stops a command; resolves once its whole process tree is dead and `STOPPED` is stored.
+   * @param kill whether by SIGKILL at once; where it is ending already, without the rest of its grace.
    * @throws CommandNotFound, CommandEnded, CommandElsewhere
    */
-  stop(uuid: string, by: CallerName): Promise<void>;
+  stop(uuid: string, by: CallerName, kill?: boolean): Promise<void>;
   /** Deletes a command, stopping it first when it runs. @throws CommandNotFound, CommandElsewhere */
   remove(uuid: string, by: CallerName): Promise<void>;
   /** How the supervisor stands at this moment. */

@@ -4,10 +4,11 @@
  * Invariants:
  * - bash is started at most once, and not at all when the stop came first.
  * - The stop ladder runs once: the first of `stop`, timeout and `process.overflowed` leads to `terminating`, all later
- *   ones change nothing.
+ *   ones change nothing. `kill` goes to its end at once, from wherever the command is: as the first of them, or to cut the
+ *   grace of another one short, which stays the reason.
  * - A final state is entered only after the outcome is committed.
  */
-import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
+import { assign, fromCallback, fromPromise, type SnapshotFrom, sendTo, setup } from 'xstate';
 import {
   MAX_TIMER_MS,
   type Outcome,
@@ -19,6 +20,7 @@ import {
   type TerminalStatus,
 } from '../command.ts';
 import type { ProcessCommand, ProcessEvent, ProcessInput } from './process.ts';
+import { stateOf } from './words.ts';
 
 export interface CommandInput {
   uuid: string;
@@ -42,17 +44,29 @@ export interface Resumption {
 export interface CommandContext extends CommandInput {
   /** Why it is to end, once somebody wants that. */
   stop: Stop | null;
+  /** From SIGTERM to SIGKILL for that stop, in ms. */
+  graceMs: number;
   pid: number | null;
   /** Set when the script was there before this actor. */
   stored: StoredOutput | null;
   outcome: Outcome | null;
 }
 
-/** `start`: a slot is free. `resume`: its script lives already. `stop`: somebody wants it to end. */
+/** A stop, of which a server before this one may have begun the grace. */
+export interface StopRequest extends Stop {
+  /** What is left of the grace, in ms; unless given all of it. */
+  graceMs?: number | undefined;
+}
+
+/**
+ * `start`: a slot is free. `resume`: its script lives already. `stop`: somebody wants it to end. `kill`: somebody wants
+ * it to end without a grace.
+ */
 export type CommandEvent =
   | { type: 'start' }
   | ({ type: 'resume' } & Resumption)
-  | ({ type: 'stop' } & Stop)
+  | ({ type: 'stop' } & StopRequest)
+  | ({ type: 'kill' } & Stop)
   | ProcessEvent;
 
 /** What the actor leaves behind. `stored` is false when the outcome could not be written. */
@@ -69,9 +83,7 @@ export interface StoreInput {
 
 const notStarted: ProcessEnd = { kind: 'not_started' };
 
-function graceOf({ stop, stopGraceMs, shutdownGraceMs }: CommandContext): number {
-  return stop?.reason === 'shutdown' ? shutdownGraceMs : stopGraceMs;
-}
+const NOBODY: Stop = { reason: 'stop', by: null };
 
 function notProvided(name: string): never {
   throw new Error(`${name} was not provided to the command machine`);
@@ -94,7 +106,7 @@ export const commandMachine = setup({
     store: fromPromise<void, StoreInput>(() => notProvided('store')),
   },
   delays: {
-    grace: ({ context }) => graceOf(context),
+    grace: ({ context }) => context.graceMs,
     // Without a timeout the guard stops it.
     timeout: ({ context }) => context.timeoutMs ?? MAX_TIMER_MS,
   },
@@ -111,7 +123,10 @@ export const commandMachine = setup({
       timeoutMs: context.timeoutMs === undefined ? undefined : Math.max(0, context.timeoutMs - elapsedMs),
     })),
     recordPid: assign({ pid: (_, params: { pid: number | null }) => params.pid }),
-    recordStop: assign({ stop: (_, { reason, by }: Stop) => ({ reason, by }) }),
+    recordStop: assign(({ context }, { reason, by, graceMs }: StopRequest) => ({
+      stop: { reason, by },
+      graceMs: graceMs ?? (reason === 'shutdown' ? context.shutdownGraceMs : context.stopGraceMs),
+    })),
     recordOutcome: assign({
       outcome: ({ context }, params: { end: ProcessEnd; durationMs: number | null }) =>
         outcomeOf(params.end, context.stop, params.durationMs),
@@ -122,12 +137,12 @@ export const commandMachine = setup({
       'process',
       ({ context }): ProcessCommand => ({
         type: 'terminate',
-        stop: context.stop ?? { reason: 'stop', by: null },
-        graceMs: graceOf(context),
+        stop: context.stop ?? NOBODY,
+        graceMs: context.graceMs,
       }),
     ),
     /** SIGKILL to the whole process tree. */
-    kill: sendTo('process', { type: 'kill' } satisfies ProcessCommand),
+    kill: sendTo('process', ({ context }): ProcessCommand => ({ type: 'kill', stop: context.stop ?? NOBODY })),
     /** Gives the slot back to the supervisor. */
     releaseSlot: () => {},
     /** Tells the log that the outcome could not be stored. */
@@ -135,7 +150,7 @@ export const commandMachine = setup({
   },
 }).createMachine({
   id: 'command',
-  context: ({ input }) => ({ ...input, stop: null, pid: null, stored: null, outcome: null }),
+  context: ({ input }) => ({ ...input, stop: null, graceMs: 0, pid: null, stored: null, outcome: null }),
   initial: 'queued',
   states: {
     queued: {
@@ -146,6 +161,13 @@ export const commandMachine = setup({
           actions: { type: 'recordResumption', params: ({ event }) => event },
         },
         stop: {
+          target: 'storing',
+          actions: [
+            { type: 'recordStop', params: ({ event }) => event },
+            { type: 'recordOutcome', params: { end: notStarted, durationMs: null } },
+          ],
+        },
+        kill: {
           target: 'storing',
           actions: [
             { type: 'recordStop', params: ({ event }) => event },
@@ -178,6 +200,11 @@ export const commandMachine = setup({
         stop: {
           guard: 'isUnstopped',
           target: '.terminating',
+          actions: { type: 'recordStop', params: ({ event }) => event },
+        },
+        kill: {
+          guard: 'isUnstopped',
+          target: '.killing',
           actions: { type: 'recordStop', params: ({ event }) => event },
         },
         'process.overflowed': {
@@ -215,6 +242,7 @@ export const commandMachine = setup({
         },
         terminating: {
           entry: 'terminate',
+          on: { kill: 'killing' },
           after: { grace: 'killing' },
         },
         killing: {
@@ -247,3 +275,15 @@ export const commandMachine = setup({
     stored: context.outcome !== null,
   }),
 });
+
+/** How long a command stays where it is at most, in ms; undefined: no timer of its machine ends that. */
+export function timerOf({ value, context }: Pick<SnapshotFrom<typeof commandMachine>, 'value' | 'context'>) {
+  switch (stateOf(value)) {
+    case 'executing.running':
+      return context.timeoutMs;
+    case 'executing.terminating':
+      return context.graceMs;
+    default:
+      return undefined;
+  }
+}

@@ -132,12 +132,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
   }
 
   /** Stops a command, if it has not ended, and tells how it ended. */
-  async function stopAndLook(uuid: string, by: CallerName): Promise<TerminalStatus> {
+  async function stopAndLook(uuid: string, by: CallerName, kill = false): Promise<TerminalStatus> {
     await submissions.get(uuid);
     const actor = commands.get(uuid);
     if (actor !== undefined) {
       const result = resultOf(actor);
-      supervisor.send({ type: 'stop', uuid, by });
+      supervisor.send({ type: 'stop', uuid, by, kill });
       const { status, stored } = await result;
       if (!stored) throw new Error('the outcome of the command could not be stored');
       return status;
@@ -223,8 +223,8 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       return once(origin, async () => store(await requestAgain(original, secretEnv), origin));
     },
 
-    async stop(uuid, by) {
-      const status = await stopAndLook(uuid, by);
+    async stop(uuid, by, kill) {
+      const status = await stopAndLook(uuid, by, kill);
       if (status !== 'STOPPED') throw new CommandEnded(status);
     },
 

@@ -9,7 +9,7 @@ import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../p
 import type { WaitingSecrets } from './waiting-secrets.ts';
 
 /** What the command actor tells its process. */
-export type ProcessCommand = { type: 'terminate'; stop: Stop; graceMs: number } | { type: 'kill' };
+export type ProcessCommand = { type: 'terminate'; stop: Stop; graceMs: number } | { type: 'kill'; stop: Stop };
 
 /** What the process tells its command actor. */
 export type ProcessEvent =
@@ -41,7 +41,7 @@ export function createProcessLogic(
     let stopped = false;
     receive((command) => {
       stopped = true;
-      if (command.type === 'kill') running?.kill();
+      if (command.type === 'kill') running?.kill(command.stop);
       else running?.terminate(command.stop, command.graceMs);
     });
 

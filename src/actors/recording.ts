@@ -4,7 +4,7 @@
  */
 import type { Transition } from '../command.ts';
 import { STORED } from '../transitions.ts';
-import type { commandMachine } from './command.ts';
+import { type commandMachine, timerOf } from './command.ts';
 import { eventWords, stateOf } from './words.ts';
 
 /** The same machine; `record` is called after each step, before anything that the step has started. */
@@ -21,7 +21,10 @@ export function recordTransitions(
     const to = stateOf(next.value);
     const name = words.get(event.type) ?? event.type;
     // A second stop changes nothing; and the last step was told with the outcome.
-    if (from !== to && name !== STORED) record(scope.self.id, { from, event: name, to, at: Date.now() });
+    if (from === to || name === STORED) return next;
+    const at = Date.now();
+    const ms = timerOf(next);
+    record(scope.self.id, { from, event: name, to, at, ...(ms !== undefined && { until: at + ms }) });
     return next;
   };
   return recording;

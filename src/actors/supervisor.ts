@@ -54,6 +54,10 @@ export interface Admission {
 export interface Readmission extends Admission, Resumption {
   /** Why it was ending meanwhile, if it was. */
   stop: Stop | null;
+  /** What is left of the grace of that stop, in ms; undefined: all of it. */
+  graceMs?: number | undefined;
+  /** Whether SIGKILL was asked for already. */
+  isKilled?: boolean | undefined;
 }
 
 export type SupervisorEvent =
@@ -61,7 +65,8 @@ export type SupervisorEvent =
   | ({ type: 'admit' } & Admission)
   /** A command that executes already is to be followed. */
   | ({ type: 'readmit' } & Readmission)
-  | { type: 'stop'; uuid: string; by: CallerName }
+  /** With `kill` without a grace, or without the rest of one. */
+  | { type: 'stop'; uuid: string; by: CallerName; kill: boolean }
   /** A command actor has left `executing`. */
   | { type: 'slot.released'; uuid: string }
   | { type: 'drain' }
@@ -96,11 +101,12 @@ export const supervisorMachine = setup({
       context.waiting.push(uuid);
     },
     /** It holds a slot already, so it takes one, even beyond `maxParallel`. */
-    resumeCommand: ({ context }, { uuid, stored, elapsedMs, stop }: Readmission) => {
+    resumeCommand: ({ context }, { uuid, stored, elapsedMs, stop, graceMs, isKilled }: Readmission) => {
       context.executing.add(uuid);
       const actor = context.commands.get(uuid);
       actor?.send({ type: 'resume', stored, elapsedMs });
-      if (stop !== null) actor?.send({ type: 'stop', ...stop });
+      if (stop === null) return;
+      actor?.send(isKilled ? { type: 'kill', ...stop } : { type: 'stop', ...stop, graceMs });
     },
     startWaiting: ({ context }) => {
       while (context.executing.size < context.maxParallel) {
@@ -110,9 +116,9 @@ export const supervisorMachine = setup({
         context.commands.get(uuid)?.send({ type: 'start' });
       }
     },
-    stopCommand: ({ context }, { uuid, by }: { uuid: string; by: CallerName }) => {
+    stopCommand: ({ context }, { uuid, by, kill }: { uuid: string; by: CallerName; kill: boolean }) => {
       context.waiting.remove(uuid);
-      context.commands.get(uuid)?.send({ type: 'stop', reason: 'stop', by });
+      context.commands.get(uuid)?.send({ type: kill ? 'kill' : 'stop', reason: 'stop', by });
     },
     stopExecuting: ({ context }) => {
       for (const uuid of context.executing)

@@ -75,6 +75,7 @@ async function showEvents(events: AsyncIterable<CommandEvent>, bar: ProgressBar)
           process.stderr.write(`\nshellvisor: ${event.bytes} bytes were dropped here\n`);
           break;
         case 'status':
+        case 'steps':
           break;
         case 'progress':
           bar.set(event);

@@ -169,9 +169,11 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
 
   talking('stop', 'stop commands, with all that they have started')
     .argument('<uuids...>')
-    .action((uuids: string[], options: CommonOptions) => {
+    .option('--kill', 'by SIGKILL at once, also those that are ending already')
+    .action((uuids: string[], options: CommonOptions & { kill: true | undefined }) => {
       const client = clientOf(options);
-      return each(uuids, options, 'stopped', (uuid) => client.stop(uuid));
+      const { kill } = options;
+      return each(uuids, options, 'stopped', (uuid) => client.stop(uuid, { kill }));
     });
 
   talking('rm', 'delete commands with their output, stopping those that run')

@@ -52,6 +52,11 @@ export interface RerunOptions extends RepeatOptions {
   secretEnv?: Record<string, string> | undefined;
 }
 
+export interface StopOptions {
+  /** Whether by SIGKILL at once, in place of SIGTERM and a grace; one that is ending already loses the rest of its grace. */
+  kill?: boolean | undefined;
+}
+
 /** Which commands are listed: the parameters of `GET /api/v1/commands`, such as `status` and `limit`. */
 export type ListQuery = Record<string, string | number | boolean | readonly string[] | undefined>;
 
@@ -65,6 +70,11 @@ export interface PruneOptions {
 export interface FollowOptions extends Partial<StreamOptions> {
   /** How long the server may be away, in ms; a minute unless given. */
   patienceMs?: number;
+}
+
+export interface FollowCommandOptions extends FollowOptions {
+  /** Whether its steps through its statechart are told too. */
+  steps?: boolean | undefined;
 }
 
 const DEFAULT_URL = 'http://localhost:8080';
@@ -133,8 +143,12 @@ export class Shellvisor {
   }
 
   /** What happens to a command, until it ends; goes on by itself when the connection breaks or the server restarts. */
-  follow(uuid: string, { patienceMs = PATIENCE_MS, ...options }: FollowOptions = {}): AsyncGenerator<CommandEvent> {
-    return follow(this.#events(`${pathOf(uuid)}/output`, options.signal), { patienceMs, ...options });
+  follow(
+    uuid: string,
+    { patienceMs = PATIENCE_MS, steps, ...options }: FollowCommandOptions = {},
+  ): AsyncGenerator<CommandEvent> {
+    const path = `${pathOf(uuid)}/output${queryOf({ steps })}`;
+    return follow(this.#events(path, options.signal), { patienceMs, ...options });
   }
 
   /**
@@ -154,8 +168,8 @@ export class Shellvisor {
   }
 
   /** Stops a command; resolves once nothing of it lives. */
-  async stop(uuid: string): Promise<void> {
-    await this.#json(pathOf(uuid), { method: 'PATCH' });
+  async stop(uuid: string, { kill }: StopOptions = {}): Promise<void> {
+    await this.#json(`${pathOf(uuid)}${queryOf({ kill })}`, { method: 'PATCH' });
   }
 
   /** Deletes a command with its output, stopping it first when it runs. */

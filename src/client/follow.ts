@@ -117,6 +117,7 @@ function eventOf({ event, data }: EventSourceMessage): CommandEvent | null {
     }
     case 'status':
     case 'progress':
+    case 'steps':
     case 'gap':
     case 'end':
       return { type: event, ...JSON.parse(data) };

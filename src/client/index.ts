@@ -1,12 +1,14 @@
 /** What programs get from `shellvisor/client`. */
 export {
   type CreateOptions,
+  type FollowCommandOptions,
   type FollowOptions,
   type ListQuery,
   type PruneOptions,
   type RerunOptions,
   Shellvisor,
   type ShellvisorOptions,
+  type StopOptions,
 } from './client.ts';
 export { Refused, Unreachable } from './errors.ts';
 export type {

@@ -60,6 +60,8 @@ export type CommandEvent =
   | { type: 'status'; status: Command['status'] }
   /** How far it says that it is: the latest, at first and whenever it changes. */
   | ({ type: 'progress' } & Progress)
+  /** All steps that it took so far, oldest first, where they are wanted: at first, and whenever there are more. */
+  | { type: 'steps'; steps: readonly Transition[] }
   /** Bytes of one stream; `offset` is the place of the first of them in all that was printed. */
   | { type: 'output'; stream: 'stdout' | 'stderr'; offset: number; bytes: Uint8Array }
   /** So many bytes are not kept. */

@@ -59,7 +59,7 @@ async function handle(message: ToLauncher): Promise<void> {
     case 'terminate':
       return scripts.terminate(message.uuid, message.stop, message.graceMs);
     case 'kill':
-      return scripts.kill(message.uuid);
+      return scripts.kill(message.uuid, message.stop);
     case 'ack':
       return scripts.acknowledge(message.uuid, message.upTo);
     case 'forget':

@@ -9,7 +9,7 @@ import type { ProcessEnd, RunInputs, Stop, Stream } from '../command.ts';
 import type { LivingScript, ProcessRunner, ProcessSpec, ScriptsConfig } from '../ports.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
-export const PROTOCOL = 5;
+export const PROTOCOL = 6;
 
 /** A script that the launcher has and the server has not forgotten yet. */
 export interface ScriptState extends LivingScript {
@@ -42,7 +42,8 @@ export type ToLauncher =
   | { type: 'attach'; uuid: string; from: number }
   /** SIGTERM to the group; after the grace the launcher kills by itself, should the server not be there to say so. */
   | { type: 'terminate'; uuid: string; stop: Stop; graceMs: number }
-  | { type: 'kill'; uuid: string }
+  /** SIGKILL to the whole tree. `stop` is why, unless something else was said before. */
+  | { type: 'kill'; uuid: string; stop?: Stop | undefined }
   /** All bytes before this one are committed, or will not be kept. */
   | { type: 'ack'; uuid: string; upTo: number }
   /** Its outcome is committed, or nobody wants it any more. */

@@ -29,6 +29,10 @@ interface Script {
   pid: number | null | undefined;
   /** Why it is to end: what was said first. */
   stop: Stop | null;
+  /** When its grace is over, by performance.now(); undefined: it has none. */
+  killAt: number | undefined;
+  /** Whether the server has asked for SIGKILL. */
+  isKilled: boolean;
   /** The latest that it told; undefined: nothing. */
   progress: Progress | undefined;
   /** The latest of it that was passed on to the server that is there, and whether that is still under way. */
@@ -55,10 +59,13 @@ export class Scripts {
 
   /** What a new server has to know. */
   states(): ScriptState[] {
-    return [...this.#scripts].map(([uuid, { stop, startedAt, ended }]) => ({
+    const now = performance.now();
+    return [...this.#scripts].map(([uuid, { stop, killAt, isKilled, startedAt, ended }]) => ({
       uuid,
       stop,
-      elapsedMs: (ended?.at ?? performance.now()) - startedAt,
+      graceMs: killAt && Math.max(0, killAt - now),
+      isKilled,
+      elapsedMs: (ended?.at ?? now) - startedAt,
     }));
   }
 
@@ -81,6 +88,8 @@ export class Scripts {
       startedAt: performance.now(),
       pid: undefined,
       stop: null,
+      killAt: undefined,
+      isKilled: false,
       progress: undefined,
       passedOn: undefined,
       isPassing: false,
@@ -154,13 +163,17 @@ export class Scripts {
     const script = this.#scripts.get(uuid);
     if (script === undefined || script.ended !== undefined || script.stop !== null) return;
     script.stop = stop;
+    script.killAt = performance.now() + graceMs;
     script.process.terminate();
     script.ladder = setTimeout(() => script.process.kill(), Math.min(graceMs + LADDER_MARGIN_MS, MAX_TIMER_MS));
   }
 
-  kill(uuid: string): void {
+  kill(uuid: string, stop: Stop | null = null): void {
     const script = this.#scripts.get(uuid);
-    if (script?.ended === undefined) script?.process.kill();
+    if (script === undefined || script.ended !== undefined) return;
+    script.stop ??= stop;
+    script.isKilled = true;
+    script.process.kill();
   }
 
   acknowledge(uuid: string, upTo: number): void {

@@ -71,7 +71,7 @@ export interface JournalOptions extends BatchTarget {
   /** For what is looked up, which waits for no batch. */
   readPool: DatabasePool;
   deletePool: DatabasePool;
-  /** Told of the commands of which a status or output was committed. */
+  /** Told of the commands of which a status, steps or output were committed. */
   changes: Changes;
   /** Told of each batch that was committed. */
   onCommitted: (batch: CommittedBatch) => void;
@@ -397,9 +397,12 @@ export class BatchJournal implements Journal, OutputObserver {
       resolve();
     }
     const entries = [...batch.begins, ...batch.finishes];
-    const changed = [...batch.output, ...batch.progress, ...entries.map(({ item }) => item)].map(({ uuid }) => uuid);
+    const { output, progress, transitions } = batch;
+    const changed = [...output, ...progress, ...transitions, ...entries.map(({ item }) => item)].map(
+      ({ uuid }) => uuid,
+    );
     for (const uuid of new Set(changed)) this.#options.changes.tell(uuid);
-    const toldToAll = batch.progress.filter(({ isTold }) => isTold);
+    const toldToAll = progress.filter(({ isTold }) => isTold);
     if (entries.length + batch.inserts.length + toldToAll.length > 0) this.#options.changes.tell(EVERY_COMMAND);
     const waiting = refused.filter(({ abandoned }) => !abandoned);
     if (waiting.length > 0) await this.#insertAgain(waiting);

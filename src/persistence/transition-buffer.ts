@@ -44,11 +44,11 @@ export class TransitionBuffer {
     this.#open(uuid, stored);
   }
 
-  add(uuid: string, { from, event, to, at }: Transition): void {
+  add(uuid: string, { from, ...step }: Transition): void {
     const path = this.#paths.get(uuid);
     // A command that was waiting and waits again has taken no step.
     if (path === undefined && from === null) return;
-    this.#put(path ?? this.#open(uuid, 0), [{ event, to, at }]);
+    this.#put(path ?? this.#open(uuid, 0), [step]);
   }
 
   /** Takes what is to be stored of a command. */

@@ -47,13 +47,18 @@ interface Remote {
   running: RunningProcess;
 }
 
-/** A script whose time goes on while we wait for the database. */
-function growing({ stop, elapsedMs }: ScriptState): LivingScript {
+/** A script whose time goes on while we wait for the database, and whose grace runs out. */
+function growing({ stop, graceMs, isKilled, elapsedMs }: ScriptState): LivingScript {
   const heardAt = performance.now();
+  const sinceMs = () => performance.now() - heardAt;
   return {
     stop,
+    isKilled,
+    get graceMs() {
+      return graceMs && Math.max(0, graceMs - sinceMs());
+    },
     get elapsedMs() {
-      return elapsedMs + performance.now() - heardAt;
+      return elapsedMs + sinceMs();
     },
   };
 }
@@ -121,7 +126,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
       started: started.promise,
       ended: ended.promise,
       terminate: (stop, graceMs) => send({ type: 'terminate', uuid, stop, graceMs }),
-      kill: () => send({ type: 'kill', uuid }),
+      kill: (stop) => send({ type: 'kill', uuid, stop }),
       onProgress: () => {},
     };
     remotes.set(uuid, { sink, started: started.resolve, ended: ended.resolve, running });

@@ -19,6 +19,7 @@ import {
   errors,
   isAtMost,
   notFound,
+  query,
   tooManyStreams,
   unavailable,
   uuidOf,
@@ -163,11 +164,19 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         summary: 'Stop a command',
         description:
           'SIGTERM to its whole process tree, after a grace SIGKILL. ' +
-          'Answered once nothing of it lives and STOPPED is stored. Needs no body.',
+          'Answered once nothing of it lives and STOPPED is stored. Needs no body. With `kill=true` SIGKILL at once, also ' +
+          'while the grace of another stop, of its timeout or of its output limit runs: that stays the reason.',
         params: CommandParams,
+        querystring: query({
+          kill: z
+            .enum(['true', 'false'], 'kill must be true or false')
+            .default('false')
+            .describe('Whether by SIGKILL at once'),
+        }),
         response: {
           200: Stopped.describe('It is STOPPED, now or since earlier.'),
           ...errors({
+            400: '`INVALID_REQUEST`: a parameter is unknown, or `kill` is neither true nor false.',
             ...notFound,
             409: `\`COMMAND_ENDED\`: it had already ended by itself. ${elsewhere}`,
             503: `${unavailable} A stop that is under way goes on: ask again.`,
@@ -175,8 +184,8 @@ export const commandRoutes: FastifyPluginAsyncZod<CommandRoutesOptions> = async 
         },
       },
     },
-    async ({ params, caller }) => {
-      await commander.stop(uuidOf(params), caller.name);
+    async ({ params, query, caller }) => {
+      await commander.stop(uuidOf(params), caller.name, query.kill === 'true');
       return { message: 'command stopped successfully' as const };
     },
   );

@@ -14,6 +14,8 @@ export interface Wanted extends OutputQuery {
 export interface Source {
   read: Read;
   startWatch: () => Watch;
+  /** Reads the steps that the command took, as they are sent; undefined: nobody wants them. */
+  readSteps?: (() => Promise<readonly object[]>) | undefined;
   /** Whether an error of a read may pass. */
   mayPass: (error: unknown) => boolean;
   /** Aborts when there is no more use in going on. */

@@ -58,6 +58,7 @@ export async function* outputEvents(
   const heartbeat = new Heartbeat(now);
   const characters = await charactersAt(source, wanted, from);
   let last: Standing | undefined;
+  let steps = 0;
   let at = from.at;
   yield preamble;
   for await (const part of partsOf(source, { ...wanted, from: at, before: Number.MAX_SAFE_INTEGER, follow: true })) {
@@ -65,6 +66,9 @@ export async function* outputEvents(
       const { status, progress } = part;
       for (const [name, data] of newsOf(part, last)) yield heartbeat.sent(event(name, idOf(characters.place), data));
       last = { status, progress };
+      const path = (await stepsNow(source)) ?? [];
+      if (path.length > steps) yield heartbeat.sent(event('steps', idOf(characters.place), { steps: path }));
+      steps = Math.max(steps, path.length);
     }
     let text = '';
     for (const piece of part?.pieces ?? []) {
@@ -98,6 +102,14 @@ function newsOf({ status, progress }: Standing, last: Standing | undefined): [na
   if (last === undefined) return [['status', { status }], ...news];
   // What it told it told before its status changed.
   return status === last.status ? news : [...news, ['status', { status }]];
+}
+
+/** Undefined: nobody wants them, or the database did not answer. There will be another time. */
+async function stepsNow({ readSteps, mayPass }: Source): Promise<readonly object[] | undefined> {
+  return readSteps?.().catch((error) => {
+    if (mayPass(error)) return undefined;
+    throw error;
+  });
 }
 
 /** A piece in parts that are not too large for an event. */

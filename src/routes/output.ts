@@ -11,6 +11,7 @@ import { onDemand, partsOf, type Read, type Source, type Wanted } from './follow
 import { hasSeenEnd, outputEvents, placeParameter } from './output-events.ts';
 import { CommandParams, errors, notFound, query, tooManyStreams, uuidOf, wholeNumber } from './schemas.ts';
 import type { OpenStreams } from './streams.ts';
+import { stepsOf } from './transitions.ts';
 
 export interface OutputRoutesOptions {
   reader: CommandReader;
@@ -34,6 +35,10 @@ const Query = query({
     .enum(['true', 'false'], 'follow must be true or false')
     .default('false')
     .describe('Whether to go on sending what it prints until it ends; events always do'),
+  steps: z
+    .enum(['true', 'false'], 'steps must be true or false')
+    .default('false')
+    .describe('Whether events tell its steps too'),
 }).refine(({ from, tail }) => from === undefined || tail === undefined, 'from and tail exclude each other');
 
 const Headers = z.looseObject({
@@ -70,7 +75,8 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (
           'With `Accept: text/event-stream` as Server-Sent Events, until the command ends: `output` with `stream`, ' +
           '`offset` (the place of its first byte) and `text`, or `base64` where it is not UTF-8; `gap` with `offset` and ' +
           '`bytes` where some were dropped; `status` at first and whenever it changes; `progress` with `percent` and ' +
-          '`text`, likewise, once the script has told any; at last `end` with the outcome. The ' +
+          '`text`, likewise, once the script has told any; with `steps=true` `steps`, likewise, with all `steps` so far, as ' +
+          '`GET /api/v1/commands/{uuid}/transitions` has them; at last `end` with the outcome. The ' +
           '`id` of each is where to go on after it. Who comes with the `id` of `end` gets 204.',
         params: CommandParams,
         querystring: Query,
@@ -98,7 +104,8 @@ export const outputRoutes: FastifyPluginAsyncZod<OutputRoutesOptions> = async (
         if (part === null) throw new CommandNotFound();
         return part;
       };
-      const source: Source = { read, startWatch: () => reader.watch(uuid), mayPass, ending };
+      const readSteps = request.query.steps === 'true' ? () => stepsOf(reader, uuid) : undefined;
+      const source: Source = { read, startWatch: () => reader.watch(uuid), readSteps, mayPass, ending };
       reply.header('vary', 'accept');
       const { from, stream, tail } = request.query;
       const follow = request.query.follow === 'true';

@@ -27,6 +27,13 @@ export const TransitionBody = z
       .describe('The state it entered')
       .meta({ examples: ['executing.starting'] }),
     at: z.iso.datetime().describe('When'),
+    until: z.iso
+      .datetime()
+      .optional()
+      .describe(
+        'When that state ends by itself: the grace of a stop in `executing.terminating`, the timeout in ' +
+          '`executing.running`; not there where no time runs',
+      ),
   })
   .meta({ id: 'Transition' });
 
@@ -34,7 +41,12 @@ export const TransitionBody = z
 export async function stepsOf(reader: CommandReader, uuid: string): Promise<z.input<typeof TransitionBody>[]> {
   const transitions = await reader.transitions(uuid);
   if (transitions === null) throw new CommandNotFound();
-  return transitions.map(({ at, ...transition }) => ({ ...transition, at: new Date(at).toISOString() }));
+  const time = (ms: number) => new Date(ms).toISOString();
+  return transitions.map(({ at, until, ...transition }) => ({
+    ...transition,
+    at: time(at),
+    ...(until !== undefined && { until: time(until) }),
+  }));
 }
 
 export const transitionRoutes: FastifyPluginAsyncZod<TransitionRoutesOptions> = async (app, { reader }) => {

@@ -77,12 +77,10 @@ export interface SeenStep {
 /** The transition that was taken in a step; undefined where the step is none, as that by which a machine begins. */
 export function transitionOf(chart: Statechart, { from, event, to }: SeenStep): ChartTransition | undefined {
   if (from === null) return undefined;
-  const left = around(chart, from).map(({ name }) => name);
-  return chart.transitions.find(
-    (each) =>
-      each.event === event &&
-      (each.from === null || left.includes(each.from)) &&
-      each.to !== null &&
-      inside(chart, each.to).at(-1)?.name === to,
+  const taken = chart.transitions.filter(
+    (each) => each.event === event && each.to !== null && inside(chart, each.to).at(-1)?.name === to,
   );
+  // That of a state comes before that of one around it.
+  const left = [...around(chart, from).map(({ name }) => name), null];
+  return left.flatMap((state) => taken.find((each) => each.from === state) ?? [])[0];
 }

@@ -45,6 +45,11 @@ t.test('on every path the ladder runs once, in order, and the outcome is decided
       const entries = states.filter((at, i) => at === once && states[i - 1] !== once).length;
       if (entries > 1) t.fail(`${once} was entered twice: ${trace}`);
     }
+    const [terminating, killing] = [
+      states.indexOf('{"executing":"terminating"}'),
+      states.indexOf('{"executing":"killing"}'),
+    ];
+    if (killing !== -1 && terminating > killing) t.fail(`SIGTERM behind SIGKILL: ${trace}`);
     const { context } = state;
     const isFinal = state.status === 'done';
     if (isFinal && !states.includes('storing')) t.fail(`ended without storing: ${trace}`);

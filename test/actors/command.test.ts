@@ -1,6 +1,12 @@
 import t from 'tap';
 import { createActor, fromCallback, fromPromise, SimulatedClock, type SnapshotFrom } from 'xstate';
-import { type CommandEvent, type CommandInput, commandMachine, type StoreInput } from '../../src/actors/command.ts';
+import {
+  type CommandEvent,
+  type CommandInput,
+  commandMachine,
+  type StoreInput,
+  timerOf,
+} from '../../src/actors/command.ts';
 import type { ProcessCommand, ProcessInput } from '../../src/actors/process.ts';
 import type { ProcessEnd } from '../../src/command.ts';
 
@@ -66,6 +72,7 @@ const start: CommandEvent = { type: 'start' };
 const started: CommandEvent = { type: 'process.started', pid: 7 };
 const stop: CommandEvent = { type: 'stop', reason: 'stop', by: 'ann' };
 const overflowed: CommandEvent = { type: 'process.overflowed' };
+const kill: CommandEvent = { type: 'kill', reason: 'stop', by: 'bob' };
 const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown', by: null };
 const ended = (end: ProcessEnd): CommandEvent => ({ type: 'process.ended', end, durationMs: 12 });
 const exit0 = ended({ kind: 'exited', exitCode: 0 });
@@ -305,4 +312,86 @@ t.test('a process that is asked to end is told who wants that', async (t) => {
   const c = simulate();
   c.send(start, started, stop);
   t.match(c.commands, [{ type: 'terminate', stop: { reason: 'stop', by: 'ann' } }]);
+});
+
+t.test('a kill ends what runs without SIGTERM, and what waits like a stop', async (t) => {
+  const resume: CommandEvent = {
+    type: 'resume',
+    stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } },
+    elapsedMs: 1,
+  };
+  for (const before of [[start], [start, started], [resume], [resume, started]]) {
+    const c = simulate();
+    c.send(...before, kill, kill, stop, overflowed);
+    t.same(c.state(), { executing: 'killing' });
+    t.same(c.commands, [{ type: 'kill', stop: { reason: 'stop', by: 'bob' } }]);
+    c.send(killed);
+    t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop', stoppedBy: 'bob' });
+  }
+  const waiting = simulate();
+  waiting.send(kill, start);
+  t.equal(waiting.starts(), 0);
+  t.match(waiting.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop', stoppedBy: 'bob' });
+});
+
+t.test('a kill cuts the grace short, whatever that is for, and changes nothing else', async (t) => {
+  const cases: [begin: (c: ReturnType<typeof simulate>) => void, outcome: object][] = [
+    [(c) => c.send(stop), { status: 'STOPPED', reason: 'stop', stoppedBy: 'ann' }],
+    [(c) => c.send(shutdown), { status: 'STOPPED', reason: 'shutdown', stoppedBy: null }],
+    [(c) => c.send(overflowed), { status: 'FAILED', reason: 'output_limit', stoppedBy: null }],
+    [(c) => c.clock.increment(9000), { status: 'FAILED', reason: 'timeout', stoppedBy: null }],
+  ];
+  for (const [begin, outcome] of cases) {
+    const c = simulate({ timeoutMs: 9000 });
+    c.send(start, started);
+    begin(c);
+    t.same(c.state(), { executing: 'terminating' });
+    c.clock.increment(100);
+    c.send(kill, kill);
+    t.same(c.state(), { executing: 'killing' });
+    c.clock.increment(60_000);
+    t.same(c.signals, ['terminate', 'kill'], 'once, also when the grace would be over');
+    c.send(killed, kill);
+    t.match(c.stores[0]?.input.outcome, outcome);
+  }
+});
+
+t.test('a kill that comes behind the exit changes nothing', async (t) => {
+  const c = simulate();
+  c.send(start, started, exit0, kill);
+  t.equal(c.state(), 'storing');
+  t.same(c.signals, []);
+  await c.commit();
+  c.send(kill);
+  t.equal(c.state(), 'executed');
+});
+
+t.test('of a grace that a server before has begun only the rest is left', async (t) => {
+  const c = simulate();
+  c.send({ type: 'resume', stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 });
+  c.send({ ...stop, graceMs: 1200 });
+  t.match(c.commands, [{ type: 'terminate', graceMs: 1200 }]);
+  c.clock.increment(1199);
+  t.same(c.state(), { executing: 'terminating' });
+  c.clock.increment(1);
+  t.same(c.state(), { executing: 'killing' });
+});
+
+t.test('it is known how long a state lasts that a timer ends', async (t) => {
+  const c = simulate({ timeoutMs: 9000 });
+  const timer = () => timerOf(c.actor.getSnapshot());
+  t.equal(timer(), undefined);
+  c.send(start);
+  t.equal(timer(), undefined, 'the time runs from the start of bash');
+  c.send(started);
+  t.equal(timer(), 9000);
+  c.send(stop);
+  t.equal(timer(), 5000);
+  c.send(kill);
+  t.equal(timer(), undefined);
+  const other = simulate();
+  other.send(start, started);
+  t.equal(timerOf(other.actor.getSnapshot()), undefined, 'it may run for ever');
+  other.send(shutdown);
+  t.equal(timerOf(other.actor.getSnapshot()), 800);
 });

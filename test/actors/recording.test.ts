@@ -84,6 +84,12 @@ t.test('ten stops are one step, and each step has its time', async (t) => {
   const times = [before, ...steps.map(({ at }) => at), Date.now()];
   t.same(times, times.toSorted());
   t.ok((times[4] as number) - (times[3] as number) >= 19, 'the grace lies between');
+  const [, , stopped] = steps;
+  t.same(
+    steps.map(({ until }) => until),
+    [undefined, undefined, (stopped?.at as number) + 20, undefined, undefined],
+    'only the grace ends by itself',
+  );
 });
 
 t.test('the step to storing is told before the outcome is handed over', async (t) => {
@@ -149,4 +155,21 @@ t.test('a path that is broken, doubled or not to the end is noticed', async (t) 
   ] as const) {
     t.ok(faultOf(pathOf(0, wrong as typeof steps), status), `${wrong.map((each) => each?.event)}, ${status}`);
   }
+});
+
+t.test('what is left of a grace is told when a command is taken up again, and a kill goes on as one', async (t) => {
+  const { commander, journal, of, running } = system();
+  const left = { terminating: { graceMs: 60_000, isKilled: false }, killed: { graceMs: 60_000, isKilled: true } };
+  for (const [uuid, ladder] of Object.entries(left)) {
+    journal.commands.set(uuid, { script: 'true', status: 'EXECUTING' });
+    const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
+    const stop = { reason: 'timeout', by: null } as const;
+    commander.readmit([{ durable: false, options: {}, uuid, stored, elapsedMs: 0, stop, ...ladder }]);
+  }
+  const [, , terminating] = of('terminating');
+  t.match(terminating, { to: 'executing.terminating', until: (terminating?.at as number) + 60_000 });
+  t.same(brief(of('killed').at(-1) as Transition), ['executing.attaching', 'kill', 'executing.killing']);
+  for (const uuid of Object.keys(left)) (await running(uuid)).end({ kind: 'signalled', signal: 'SIGKILL' });
+  await until('both are stored', () => [...journal.commands.values()].every(({ outcome }) => outcome !== undefined));
+  t.match([...journal.commands.values()], [{ outcome: { reason: 'timeout' } }, { outcome: { reason: 'timeout' } }]);
 });

@@ -62,6 +62,14 @@ t.test('the exit code tells how a script ended that did not end by itself', asyn
   const { command_uuid } = await described('stopped by another');
   t.match(await call(['stop', command_uuid]), { code: 0, stdout: `${command_uuid}  stopped\n` });
   t.match(await stopped.ended, { code: 143, stderr: /was stopped/ });
+
+  const stubborn = start(['run', '-d', 'killed by another', `trap "" TERM; echo up; while :; do sleep 0.05; done`]);
+  await until('it runs', () => stubborn.stdout() === 'up\n');
+  const { command_uuid: uuid } = await described('killed by another');
+  const killed = await call(['stop', '--kill', '--json', uuid]);
+  t.match(killed, { code: 0, stdout: /"stopped": true/ });
+  t.match(await stubborn.ended, { code: 143 });
+  t.match(await call(['show', '--transitions', uuid]), { stdout: /executing\.running +kill +executing\.killing/ });
 });
 
 t.test('Ctrl-C stops the command; a second one leaves it alone', async (t) => {

@@ -66,7 +66,7 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /api/v1/commands/{uuid}/transitions': guarded('200', '404', '503'),
     'GET /api/v1/commands/{uuid}/statechart': guarded('200', '404', '503'),
     'GET /api/v1/commands/{uuid}/statechart.svg': guarded('200', '404', '503'),
-    'PATCH /api/v1/commands/{uuid}': guarded('200', '404', '409', '503'),
+    'PATCH /api/v1/commands/{uuid}': guarded('200', '400', '404', '409', '503'),
     'DELETE /api/v1/commands/{uuid}': guarded('204', '404', '409', '503'),
     'PUT /api/v1/commands/{uuid}/pin': guarded('204', '404', '503'),
     'DELETE /api/v1/commands/{uuid}/pin': guarded('204', '404', '503'),

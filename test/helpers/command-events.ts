@@ -7,6 +7,7 @@ export const events = [
   { type: 'process.overflowed' },
   { type: 'stop', reason: 'stop' },
   { type: 'stop', reason: 'shutdown' },
+  { type: 'kill', reason: 'stop' },
   { type: 'process.ended', end: { kind: 'exited', exitCode: 0 }, durationMs: 1 },
   { type: 'process.ended', end: { kind: 'exited', exitCode: 1 }, durationMs: 1 },
   { type: 'process.ended', end: { kind: 'signalled', signal: 'SIGTERM' }, durationMs: 1 },

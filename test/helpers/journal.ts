@@ -37,6 +37,7 @@ export async function journalFor(
     anyFirst: guard(pool.anyFirst),
     transaction: guard(pool.transaction),
   };
+  const changes = new Changes();
   let deletions = 0;
   const anyFirst = async (query: Parameters<typeof pool.anyFirst>[0]) => {
     if (deletions++ < failingDeletions) throw Object.assign(new Error('lost'), { code: 'ECONNRESET' });
@@ -50,7 +51,7 @@ export async function journalFor(
     clockOffsetMs,
     owner: OWNER,
     outputLimit,
-    changes: new Changes(),
+    changes,
     onCommitted: () => {},
     onRetry: (error) => retries.push(error.message),
     onRefused: (_, uuid) => refused.push(uuid),
@@ -59,6 +60,7 @@ export async function journalFor(
   return {
     ...database,
     journal,
+    changes,
     reader: createReader(pool, new Changes()),
     retries,
     refused,

@@ -47,8 +47,9 @@ function isAlong({ tail, event, head }: Arrow, { from, ...step }: PathStep): boo
   return (from === tail || from?.startsWith(`${tail}.`) === true) && step.event === event && step.to === head;
 }
 
-/** Whether a step is drawn: the arrow that it goes along. */
-export const arrowOf = (step: PathStep) => ARROWS.find((arrow) => isAlong(arrow, step));
+/** Whether a step is drawn: the arrow that it goes along, which is that of the innermost state. */
+export const arrowOf = (step: PathStep) =>
+  ARROWS.filter((arrow) => isAlong(arrow, step)).sort((a, b) => (b.tail?.length ?? 0) - (a.tail?.length ?? 0))[0];
 
 /** The arrows that none of these steps goes along, in words. */
 export function unusedArrows(steps: readonly PathStep[]): string[] {

@@ -142,3 +142,31 @@ t.test('the next server is told why a script is to end and who wants that: what 
   scripts.kill(uuid);
   await ended(uuid);
 });
+
+t.test('the next server is told how much of the grace is left, and whether SIGKILL was asked for', async (t) => {
+  const { scripts, launch, ended } = launcher();
+  const up = join(temporaryFolder(t), 'up');
+  const script = `trap '' TERM; touch ${up}; while :; do sleep 0.01; done`;
+  const uuid = launch(script);
+  await until('it runs', () => existsSync(up));
+  t.match(scripts.states(), [{ graceMs: undefined, isKilled: false }], 'nobody stops it');
+  scripts.terminate(uuid, stop, 60_000);
+  const [first] = scripts.states();
+  await ended(launch('sleep 0.05'));
+  const [second] = scripts.states();
+  t.ok((first?.graceMs as number) <= 60_000);
+  t.ok((second?.graceMs as number) <= (first?.graceMs as number) - 50, 'it runs out');
+  t.equal(second?.isKilled, false);
+  scripts.kill(uuid, { reason: 'stop', by: 'bob' });
+  t.match(scripts.states()[0], { stop, isKilled: true }, 'who was first stays');
+  t.match(await ended(uuid), { end: { kind: 'signalled', signal: 'SIGKILL' } });
+
+  const another = launch(script);
+  scripts.kill(another, stop);
+  t.match(
+    scripts.states().at(-1),
+    { uuid: another, stop, graceMs: undefined, isKilled: true },
+    'without a grace before',
+  );
+  await ended(another);
+});

@@ -71,3 +71,42 @@ t.test('a shutdown that comes while the server is away stores what runs, and how
   const next = await startServer(t, env);
   t.match(await get(next, uuid), { status: 'STOPPED', reason: 'shutdown', output: 'hello\n' });
 });
+
+t.test('the grace of a stop runs on over a crash of the server, and a kill in it is done whoever dies', async (t) => {
+  const { server, submit } = await setup(t, { SHELLVISOR_STOP_GRACE_MS: '60000' });
+  const seconds = uniqueSeconds();
+  const stubborn = `trap 'echo heard' TERM; echo up; while :; do sleep ${seconds}; done`;
+  const first = await submit('/api/v1/durables/commands', stubborn);
+  const second = await submit('/api/v1/durables/commands', stubborn);
+  const both = [first, second];
+  const says = (uuid: string, text: string) =>
+    until(`it says ${text}`, async () => (await get(server, uuid)).output.includes(text));
+  const stepsOf = async (uuid: string) => (await server.request('GET', `/api/v1/commands/${uuid}/transitions`)).body;
+  const terminating = (uuid: string, count: number) =>
+    until('it is being stopped', async () => {
+      const steps: { to: string; at: string; until: string }[] = await stepsOf(uuid);
+      const found = steps.filter(({ to }) => to === 'executing.terminating');
+      return found.length === count ? found.map(({ at, until }) => [Date.parse(at), Date.parse(until)]) : null;
+    });
+  await Promise.all(both.map((uuid) => says(uuid, 'up')));
+  const ask = (uuid: string, query = '') =>
+    server.request('PATCH', `/api/v1/commands/${uuid}${query}`).catch(() => null);
+  const stops = both.map((uuid) => ask(uuid));
+  await Promise.all(both.map((uuid) => terminating(uuid, 1)));
+
+  // The next server learns of the first from the launcher, whose grace has gone on.
+  process.kill(await serverPid(server), 'SIGKILL');
+  await Promise.all(stops);
+  await get(server, first);
+  const [[at1 = 0, until1 = 0] = [], [at2 = 0, until2 = 0] = []] = await terminating(first, 2);
+  t.equal(until1 - at1, 60_000);
+  t.ok(Math.abs(until2 - until1) < (at2 - at1) / 2, `${until2 - until1} ms apart, after ${at2 - at1} ms`);
+  t.match(await ask(first, '?kill=true'), { status: 200 });
+  t.match(await get(server, first), { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
+
+  const kill = ask(second, '?kill=true');
+  await until('SIGKILL has come', () => processesWith(seconds).length === 0);
+  process.kill(await serverPid(server), 'SIGKILL');
+  await kill;
+  t.match(await ended(server, second), { status: 'STOPPED', reason: 'stop', signal: 'SIGKILL' });
+});

@@ -366,6 +366,16 @@ t.test('the steps of a command that runs longer are stored by themselves, and th
   ]);
 });
 
+t.test('who follows a command is woken when steps of it are stored without its outcome', async (t) => {
+  const { journal, changes } = await journalFor(t);
+  const { uuid } = await begin(journal);
+  const told: string[] = [];
+  changes.tell = (what) => told.push(what);
+  journal.transition(uuid, started);
+  await journal.idle();
+  t.same(told, [uuid]);
+});
+
 t.test('a batch of others takes no steps along that have not waited', async (t) => {
   const { journal, reader } = await journalFor(t);
   await until('one is committed soon enough', async () => {

@@ -84,6 +84,42 @@ t.test('a regular command tells its status, and all of its output at its end', a
   ]);
 });
 
+t.test('who wants the steps of a command is told all of them, whenever there are more', async (t) => {
+  const { submit, follow } = await startHttp(t);
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await submit(`until [ -e ${gate} ]; do sleep 0.01; done; echo a`);
+  const events = eventsOf(await follow(uuid, { query: '?steps=true' }));
+  const seen: ServerEvent[] = [];
+  const pathOf = ({ data }: ServerEvent) => data.steps.map(({ to }: { to: string }) => to);
+  const path = ['queued', 'executing.starting', 'executing.running', 'storing', 'executed'];
+  for await (const event of events) {
+    seen.push(event);
+    if (event.event === 'steps' && event.data.steps.length === 3) writeFileSync(gate, '');
+  }
+  const steps = seen.filter(({ event }) => event === 'steps');
+  t.same(pathOf(steps.at(-1) as ServerEvent), path);
+  t.match(steps.at(-1)?.data.steps[2], {
+    from: 'executing.starting',
+    event: 'process.started',
+    to: 'executing.running',
+  });
+  const lengths = steps.map(({ data }) => data.steps.length);
+  t.same(lengths, [...new Set(lengths)].sort(), 'each time there are more');
+  t.ok(lengths.includes(3), 'they are told while it runs');
+  t.equal(seen.at(-1)?.event, 'end');
+  t.same(
+    seen.filter(({ event }) => event === 'output').map(({ data }) => data.text),
+    ['a\n'],
+  );
+  const again = await allEvents(follow(uuid, { query: '?steps=true', lastId: '2' }));
+  t.same(
+    again.map(({ event }) => event),
+    ['status', 'steps', 'end'],
+  );
+  t.same(pathOf(again[1] as ServerEvent), path);
+  t.equal((await follow(uuid, { query: '?steps=yes' })).status, 400);
+});
+
 t.test('who comes again goes on where he was; only who has seen the end gets 204', async (t) => {
   const { submit, follow, reaches } = await startHttp(t);
   const uuid = await submit('echo abc');

@@ -101,3 +101,20 @@ function luminance(colour: string): number {
   });
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
+
+t.test('a step goes along the arrow of the state that it leaves, not of the one around it', async (t) => {
+  const marked = (from: string) => {
+    const svg = markPicture(command, {
+      state: 'executing.killing',
+      path: [step(from, 'kill', 'executing.killing')],
+      caption: [],
+    });
+    return [...svg.matchAll(/<g id="([^"]+)" class="edge taken">/g)].map(([, id]) => id);
+  };
+  const [inGrace, atOnce] = [marked('executing.terminating'), marked('executing.running')];
+  t.equal(inGrace.length, 1);
+  t.equal(atOnce.length, 1);
+  t.not(inGrace[0], atOnce[0]);
+  const arrow = command.chart.transitions.find(({ id }) => id === inGrace[0]);
+  t.match(arrow, { from: 'executing.terminating', event: 'kill', to: 'executing.killing' });
+});

@@ -15,6 +15,17 @@ const url = await app.listen({ port: 0 });
 const durable = (script: string) => submit(script, '/api/v1/durables/commands');
 const line = (page: Page, text: string) => page.locator('.line').filter({ hasText: text });
 
+/** Looks out for a text from now on. @returns what tells when it was first to be seen, in ms since the epoch. */
+async function seenFirst(page: Page, text: string): Promise<() => Promise<number>> {
+  const seen = await page.evaluateHandle<{ at: Promise<number> }>(`({
+    at: new Promise((resolve) => {
+      const look = () => document.body.innerText.includes(${JSON.stringify(text)}) && resolve(Date.now());
+      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    }),
+  })`);
+  return () => seen.evaluate(({ at }) => at);
+}
+
 t.test(
   'its output shows while it runs, in its colours, stderr told apart, with its progress and its end',
   async (t) => {
@@ -58,10 +69,76 @@ t.test('it is stopped, and how that ended it is said in words', async (t) => {
   await usePage(t, browser, `${url}/commands/${stubborn}`, { viewport: { width: 360, height: 640 } }, async (page) => {
     await line(page, 'ready').waitFor();
     await page.getByRole('button', { name: 'Stop' }).click();
-    await page.getByText(/^Stopping… \d+ s$/).waitFor();
-    await page.getByText('Stopped by somebody: it ignored SIGTERM, so SIGKILL killed it.').waitFor();
+    await page.getByText(/Stopped by somebody: SIGKILL killed it .+ later, since it ignored SIGTERM\./).waitFor();
     t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
     t.same(await barriersOf(page), []);
+  });
+});
+
+t.test('the grace of a stop is counted down, whoever stops it, and cut short by a kill', async (t) => {
+  const { app, request } = await startApp(t, { stopGraceMs: 60_000 });
+  const url = await app.listen({ port: 0 });
+  const script = `trap '' TERM; echo ready; while :; do sleep 0.1; done`;
+  const start = async (options: object = {}): Promise<string> =>
+    (await request('POST', '/api/v1/durables/commands', { script, ...options })).body.uuid;
+  const patch = (uuid: string, query = '') => request('PATCH', `/api/v1/commands/${uuid}${query}`);
+  const timer = (page: Page) => page.getByRole('timer');
+  const secondsIn = async (page: Page) => Number((await timer(page).innerText()).replaceAll(/\D/g, ''));
+
+  const uuid = await start({ timeout_ms: 3_600_000 });
+  await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {
+    await line(page, 'ready').waitFor();
+    await page.getByText('Script and details').click();
+    await page.getByText(/^Time left(59|1):/).waitFor();
+    t.equal(await timer(page).count(), 0);
+    await page.keyboard.press('k');
+    const seenAt = await seenFirst(page, 'SIGKILL in');
+    // Somebody else stops it.
+    const stop = patch(uuid);
+    await page.getByText('It was asked to end by SIGTERM.').waitFor();
+    const { body: steps } = await request('GET', `/api/v1/commands/${uuid}/transitions`);
+    t.match(steps.at(-1), { event: 'stop', to: 'executing.terminating' }, 'no key has killed it before');
+    t.comment(`a step is seen after ${(await seenAt()) - Date.parse(steps.at(-1).at)} ms`);
+    const seconds = await secondsIn(page);
+    t.ok(seconds > 30 && seconds <= 60, `${seconds}`);
+    await until('it counts down', async () => (await secondsIn(page)) < seconds);
+    t.equal(await page.getByText('Time left').count(), 0);
+    t.equal(await page.getByRole('button', { name: 'Stop' }).count(), 0);
+    t.same(await barriersOf(page), []);
+    await page.reload();
+    await until('a page that comes later counts on', async () => (await secondsIn(page)) < seconds);
+    await page.keyboard.press('l');
+    await page.getByText(/^SIGKILL через \d+ с$/).waitFor();
+    await page.keyboard.press('l');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Kill it now, while it is being stopped').waitFor();
+    await page.keyboard.press('Escape');
+    const endSeenAt = await seenFirst(page, 'Stopped by somebody');
+    await page.keyboard.press('k');
+    await page.getByText(/^Stopped by somebody: SIGKILL killed it .+ later, as somebody wanted\.$/).waitFor();
+    const { body } = await request('GET', `/api/v1/commands/${uuid}`);
+    t.comment(`the end is seen after ${(await endSeenAt()) - Date.parse(body.ended_at)} ms`);
+    t.equal((await stop).status, 200);
+    t.equal(await timer(page).count(), 0);
+    t.equal(await page.getByRole('button', { name: 'Kill now' }).count(), 0);
+  });
+
+  const late = await start({ timeout_ms: 200 });
+  const narrow = { viewport: { width: 360, height: 640 }, colorScheme: 'dark' } as const;
+  await usePage(t, browser, `${url}/commands/${late}`, { ...narrow, allowed: /status of 409/ }, async (page) => {
+    await page.getByText(/^SIGKILL in \d+ s$/).waitFor();
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360);
+    t.same(await barriersOf(page), []);
+    await page.getByRole('button', { name: 'Kill now' }).click();
+    await page.getByText(/^Ran out of time: SIGKILL killed it .+ later, as somebody wanted\.$/).waitFor();
+    t.equal(await page.locator('.notice').count(), 0, 'what was wanted has come true');
+  });
+
+  const atOnce = await start();
+  await usePage(t, browser, `${url}/commands/${atOnce}`, {}, async (page) => {
+    await line(page, 'ready').waitFor();
+    await patch(atOnce, '?kill=true');
+    await page.getByText('Stopped by somebody: SIGKILL killed it at once, as somebody wanted.').waitFor();
   });
 });
 

@@ -13,13 +13,17 @@ export interface StepRow {
   steps: readonly Step[];
 }
 
-/** Steps as they are stored. */
+/** Steps as they are stored: `until` is there where the state has it, and in no step of before it was known. */
 export function stepsToJson(steps: readonly Step[]): string {
-  return JSON.stringify(steps.map(({ event, to, at }) => [event, to, at]));
+  return JSON.stringify(
+    steps.map(({ event, to, at, until }) => [event, to, at, ...(until === undefined ? [] : [until])]),
+  );
 }
 
 const storedSteps = z.array(
-  z.tuple([z.string(), z.string(), z.number()]).transform(([event, to, at]): Step => ({ event, to, at })),
+  z
+    .tuple([z.string(), z.string(), z.number(), z.number().optional()])
+    .transform(([event, to, at, until]): Step => ({ event, to, at, ...(until !== undefined && { until }) })),
 );
 
 /** A step that the database knows by itself, as it is stored. */

@@ -1,11 +1,22 @@
 /** How a command ended, in a sentence. */
-import type { Command } from '../../../src/client/index.ts';
+import type { Command, Transition } from '../../../src/client/index.ts';
+import { formatDuration } from '../format.ts';
 import type { Words } from '../i18n/en.ts';
+import { killOf } from './stopping.ts';
 
-/** @returns undefined for one that has not ended. */
-export function outcomeOf(command: Command, { outcome }: Words): string | undefined {
+/**
+ * @param steps that it took; undefined: they are not known.
+ * @returns undefined for one that has not ended.
+ */
+export function outcomeOf(
+  command: Command,
+  steps: readonly Transition[] | undefined,
+  { outcome, locale }: Words,
+): string | undefined {
   const { reason, exit_code: exitCode, signal, error } = command;
-  const end = outcome.end(exitCode, signal);
+  const kill = signal === 'SIGKILL' ? killOf(steps) : undefined;
+  const after = kill?.afterMs === undefined ? undefined : formatDuration(kill.afterMs, locale);
+  const end = kill === undefined ? outcome.end(exitCode, signal) : outcome.killed(after, kill.isWanted);
   switch (reason) {
     case null:
       return undefined;

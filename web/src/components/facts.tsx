@@ -1,12 +1,13 @@
 /** What is known of a command, beside its output. */
 import type { ComponentChildren } from 'preact';
-import type { Command } from '../../../src/client/index.ts';
+import type { Command, Transition } from '../../../src/client/index.ts';
 import { now } from '../clock.ts';
+import { timeoutOf } from '../commands/stopping.ts';
 import { formatBytes, formatDuration, formatFullTime, formatTime } from '../format.ts';
 import { words } from '../i18n/language.ts';
 import { pathOfCommand } from '../router.ts';
 
-export function Facts({ command }: { command: Command }) {
+export function Facts({ command, steps }: { command: Command; steps: readonly Transition[] | undefined }) {
   const { facts, locale, bytes } = words.value;
   const { rerun_of: rerunOf, inputs, options, labels } = command;
   const time = (text: string | null) =>
@@ -16,6 +17,7 @@ export function Facts({ command }: { command: Command }) {
       </time>
     );
   const given = { ...options, ...inputs };
+  const timeout = timeoutOf(steps);
   return (
     <dl class="facts">
       <Fact name={facts.sent}>{time(command.created_at)}</Fact>
@@ -24,6 +26,7 @@ export function Facts({ command }: { command: Command }) {
       <Fact name={facts.duration}>
         <Duration command={command} />
       </Fact>
+      <Fact name={facts.timeLeft}>{timeout !== undefined && <TimeLeft until={timeout} />}</Fact>
       <Fact name={facts.output}>{command.output_bytes > 0 && formatBytes(command.output_bytes, locale, bytes)}</Fact>
       <Fact name={facts.labels}>
         {Object.entries(labels)
@@ -61,5 +64,11 @@ function Duration({ command: { status, started_at: startedAt, duration_ms: durat
   if (durationMs !== null) return <>{formatDuration(durationMs, locale)}</>;
   if (status === 'QUEUED') return <>{commands.waiting}</>;
   if (status !== 'EXECUTING' || startedAt === null) return null;
-  return <>{formatDuration(Math.max(0, Math.floor((now.value - Date.parse(startedAt)) / 1000) * 1000), locale)}</>;
+  return <>{inSeconds(now.value - Date.parse(startedAt), locale)}</>;
 }
+
+function TimeLeft({ until }: { until: number }) {
+  return <>{inSeconds(until - now.value, words.value.locale)}</>;
+}
+
+const inSeconds = (ms: number, locale: string) => formatDuration(Math.max(0, Math.floor(ms / 1000) * 1000), locale);

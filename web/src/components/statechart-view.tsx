@@ -1,19 +1,17 @@
 /** The machine of a command where it is now, or where it was after one of its steps. */
 import { useMemo, useState } from 'preact/hooks';
-import type { Command, Transition } from '../../../src/client/index.ts';
+import type { Transition } from '../../../src/client/index.ts';
 import { formatDuration, formatFullTime, formatPreciseTime } from '../format.ts';
 import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
+import type { LiveCommand } from '../output/live-command.ts';
 import { commandMachine } from '../statecharts/drawn.ts';
-import { useSteps } from '../statecharts/use-steps.ts';
 import { InspectorLink } from './inspector-link.tsx';
 import { Machine } from './machine.tsx';
-import { Problem } from './problem.tsx';
 
-export function StatechartView({ command }: { command: Command }) {
-  const { steps, error } = useSteps(command);
-  if (steps !== undefined) return <Replay uuid={command.command_uuid} steps={steps} />;
-  return error === undefined ? null : <Problem error={error} onRetry={() => location.reload()} />;
+export function StatechartView({ live }: { live: LiveCommand }) {
+  const steps = live.steps.value;
+  return steps === undefined ? null : <Replay uuid={live.uuid} steps={steps} />;
 }
 
 function Replay({ uuid, steps }: { uuid: string; steps: readonly Transition[] }) {

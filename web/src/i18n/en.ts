@@ -97,6 +97,7 @@ export const en = {
     nextFind: 'Next find',
     previousFind: 'Find before',
     stopIt: 'Stop it',
+    killIt: 'Kill it now, while it is being stopped',
     rerun: 'Run it again',
     edit: 'Edit it and run it again',
     deleteIt: 'Delete it',
@@ -205,10 +206,16 @@ export const en = {
     given: 'Given',
     rerunOf: 'Repeats',
     progress: 'Progress',
+    timeLeft: 'Time left',
   },
   actions: {
     stop: 'Stop',
-    stopping: (seconds: number) => `Stopping… ${seconds} s`,
+    stopping: 'Stopping…',
+    kill: 'Kill now',
+    killIn: (seconds: number) => `SIGKILL in ${seconds} s`,
+    terminating: 'It was asked to end by SIGTERM.',
+    ignores: 'It ignores SIGTERM: SIGKILL ends it.',
+    killing: 'SIGKILL ends it, as somebody wants.',
     rerun: 'Run again',
     edit: 'Edit and run again',
     pin: 'Pin',
@@ -280,9 +287,13 @@ export const en = {
   outcome: {
     /** What bash did when it was asked to end. */
     end: (exitCode: number | null, signal: string | null) => {
-      if (signal === 'SIGKILL') return 'it ignored SIGTERM, so SIGKILL killed it';
       if (signal !== null) return `${signal} ended it`;
       return exitCode === null ? 'it had not begun' : `it ended with exit code ${exitCode}`;
+    },
+    /** @param after how long after SIGTERM; undefined: there was none. */
+    killed: (after: string | undefined, isWanted: boolean) => {
+      const why = isWanted ? 'as somebody wanted' : 'since it ignored SIGTERM';
+      return `SIGKILL killed it ${after === undefined ? 'at once' : `${after} later`}, ${why}`;
     },
     exit: (code: number) =>
       code === 0 ? 'Ended by itself: all went well.' : `Ended by itself with exit code ${code}.`,

@@ -91,6 +91,7 @@ export const ru: Words = {
     nextFind: 'Следующая найденная',
     previousFind: 'Предыдущая найденная',
     stopIt: 'Остановить',
+    killIt: 'Убить сразу, пока останавливается',
     rerun: 'Выполнить ещё раз',
     edit: 'Изменить и выполнить',
     deleteIt: 'Удалить',
@@ -199,10 +200,16 @@ export const ru: Words = {
     given: 'Передано',
     rerunOf: 'Повторяет',
     progress: 'Ход выполнения',
+    timeLeft: 'Осталось времени',
   },
   actions: {
     stop: 'Остановить',
-    stopping: (seconds) => `Останавливается… ${seconds} с`,
+    stopping: 'Останавливается…',
+    kill: 'Убить сейчас',
+    killIn: (seconds) => `SIGKILL через ${seconds} с`,
+    terminating: 'Её попросили завершиться сигналом SIGTERM.',
+    ignores: 'На SIGTERM не отзывается: её завершает SIGKILL.',
+    killing: 'Её завершает SIGKILL: так захотел кто-то.',
     rerun: 'Выполнить ещё раз',
     edit: 'Изменить и выполнить',
     pin: 'Закрепить',
@@ -271,9 +278,12 @@ export const ru: Words = {
   },
   outcome: {
     end: (exitCode, signal) => {
-      if (signal === 'SIGKILL') return 'на SIGTERM не отозвалась и была убита SIGKILL';
       if (signal !== null) return `завершена сигналом ${signal}`;
       return exitCode === null ? 'начаться не успела' : `завершилась с кодом ${exitCode}`;
+    },
+    killed: (after, isWanted) => {
+      const why = isWanted ? 'так захотел кто-то' : 'на SIGTERM не отозвалась';
+      return `убита SIGKILL ${after === undefined ? 'сразу' : `через ${after}`}: ${why}`;
     },
     exit: (code) => (code === 0 ? 'Завершилась сама, всё в порядке.' : `Завершилась сама с кодом ${code}.`),
     signal: (name) => `Убита сигналом ${name}, который послал не shellvisor.`,

@@ -1,6 +1,6 @@
 /** One command as it is at every moment: what is known of it, and all that it has printed. */
 import { signal } from '@preact/signals';
-import type { Command, CommandEvent, Progress, Shellvisor } from '../../../src/client/index.ts';
+import type { Command, CommandEvent, Progress, Shellvisor, Transition } from '../../../src/client/index.ts';
 import { withSession } from '../session.ts';
 import { Lines } from './lines.ts';
 
@@ -8,6 +8,8 @@ export class LiveCommand {
   readonly uuid: string;
   readonly command = signal<Command | undefined>(undefined);
   readonly progress = signal<Progress | null>(null);
+  /** The steps that it took, oldest first; undefined: they are not known yet. */
+  readonly steps = signal<readonly Transition[] | undefined>(undefined);
   /** What went wrong: it is not there, or not any more. */
   readonly failure = signal<unknown>(undefined);
   /** Changes with the lines. */
@@ -44,10 +46,8 @@ export class LiveCommand {
   async #follow(): Promise<void> {
     await this.reload();
     if (this.failure.value !== undefined) return;
-    const { signal } = this.#ending;
-    for await (const event of this.#client.follow(this.uuid, { signal, patienceMs: Number.POSITIVE_INFINITY })) {
-      this.#take(event);
-    }
+    const options = { signal: this.#ending.signal, patienceMs: Number.POSITIVE_INFINITY, steps: true };
+    for await (const event of this.#client.follow(this.uuid, options)) this.#take(event);
   }
 
   #take(event: CommandEvent): void {
@@ -62,6 +62,9 @@ export class LiveCommand {
         return;
       case 'progress':
         this.progress.value = event;
+        return;
+      case 'steps':
+        this.steps.value = event.steps;
         return;
       case 'status':
       case 'end':

@@ -1,9 +1,10 @@
 /** One command: how it stands, what it prints, and what can be done with it. */
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { Command } from '../../../src/client/index.ts';
+import { type Command, Refused } from '../../../src/client/index.ts';
 import { now } from '../clock.ts';
 import { outcomeOf } from '../commands/outcome.ts';
-import { firstLineOf } from '../commands/row.ts';
+import { firstLineOf, isAlive } from '../commands/row.ts';
+import { type Stopping, secondsLeft, stoppingOf } from '../commands/stopping.ts';
 import { Facts } from '../components/facts.tsx';
 import { lazy } from '../components/lazy.tsx';
 import { OutputView } from '../components/output-view.tsx';
@@ -11,6 +12,7 @@ import { Problem } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
 import { confirmed } from '../confirm.ts';
 import { formatBytes } from '../format.ts';
+import type { Words } from '../i18n/en.ts';
 import { words } from '../i18n/language.ts';
 import { useKeys } from '../keys.ts';
 import { complain, sentenceOf } from '../notices.ts';
@@ -37,16 +39,16 @@ export function CommandScreen({ uuid }: { uuid: string }) {
     <div class="command">
       <Heading command={command} />
       <Actions live={live} command={command} />
-      <Outcome command={command} />
+      <Outcome live={live} command={command} />
       <Progress live={live} command={command} />
       <details>
         <summary>{words.value.facts.title}</summary>
-        <Facts command={command} />
+        <Facts command={command} steps={live.steps.value} />
         <pre class="script">{command.script}</pre>
       </details>
       <Views uuid={uuid} />
       {showsStatechart() ? (
-        <StatechartView command={command} />
+        <StatechartView live={live} />
       ) : (
         <OutputView live={live} onDownload={() => void download(uuid)} />
       )}
@@ -93,8 +95,9 @@ function Heading({ command }: { command: Command }) {
 function Actions({ live, command }: { live: LiveCommand; command: Command }) {
   const { actions } = words.value;
   const { uuid } = live;
-  const [stoppedAt, setStoppedAt] = useState<number>();
-  const isAlive = command.status === 'QUEUED' || command.status === 'EXECUTING';
+  /** What we have asked for and is not answered yet. */
+  const [asked, setAsked] = useState<'stop' | 'kill'>();
+  const stopping = stoppingOf(live.steps.value);
   const attempt = async (work: () => Promise<unknown>) => {
     try {
       await withSession(work());
@@ -103,10 +106,16 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
     }
   };
   const stop = async () => {
-    if (!isAlive || stoppedAt !== undefined) return;
-    setStoppedAt(Date.now());
+    if (!isAlive(command) || asked !== undefined || stopping !== undefined) return;
+    setAsked('stop');
     await attempt(() => client.value.stop(uuid));
-    setStoppedAt(undefined);
+    setAsked(undefined);
+  };
+  const kill = async () => {
+    if (!isAlive(command) || asked === 'kill' || stopping?.state !== 'terminating') return;
+    setAsked('kill');
+    await attempt(() => client.value.stop(uuid, { kill: true }).catch(unlessEnded));
+    setAsked(undefined);
   };
   const rerun = () =>
     attempt(async () => {
@@ -129,16 +138,20 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
     });
   useKeys([
     { keys: ['s'], does: ({ keys }) => keys.stopIt, run: () => void stop() },
+    { keys: ['k'], does: ({ keys }) => keys.killIt, run: () => void kill() },
     { keys: ['r'], does: ({ keys }) => keys.rerun, run: () => void rerun() },
     { keys: ['e'], does: ({ keys }) => keys.edit, run: edit },
     { keys: ['d', 'Delete'], does: ({ keys }) => keys.deleteIt, run: () => void remove() },
   ]);
   return (
     <div class="buttons">
-      {isAlive && (
-        <button type="button" class="danger" disabled={stoppedAt !== undefined} onClick={() => void stop()}>
-          {stoppedAt === undefined ? actions.stop : actions.stopping(Math.max(0, secondsSince(stoppedAt)))}
+      {isAlive(command) && stopping === undefined && (
+        <button key="stop" type="button" class="danger" disabled={asked !== undefined} onClick={() => void stop()}>
+          {asked === undefined ? actions.stop : actions.stopping}
         </button>
+      )}
+      {isAlive(command) && stopping !== undefined && (
+        <KillNow key="kill" stopping={stopping} isAsked={asked === 'kill'} onKill={() => void kill()} />
       )}
       <button type="button" onClick={() => void rerun()}>
         {actions.rerun}
@@ -156,16 +169,51 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
   );
 }
 
-const secondsSince = (at: number) => Math.round((now.value - at) / 1000);
+/** One that was stopped for another reason has not ended `STOPPED`; what was wanted is so all the same. */
+function unlessEnded(error: unknown): void {
+  if (!(error instanceof Refused && error.code === 'COMMAND_ENDED')) throw error;
+}
 
-/** How it ended, in words; before that, why there is nothing to be seen yet. */
-function Outcome({ command }: { command: Command }) {
-  const sentence = outcomeOf(command, words.value) ?? (command.durable ? undefined : words.value.output.atEnd);
+interface KillNowProps {
+  stopping: Stopping;
+  isAsked: boolean;
+  onKill: () => void;
+}
+
+/** A button of its own, not another meaning of the one that stops: whoever presses that twice does not kill. */
+function KillNow({ stopping, isAsked, onKill }: KillNowProps) {
+  const { actions } = words.value;
+  const isTerminating = stopping.state === 'terminating';
+  const seconds = isTerminating ? secondsLeft(stopping, now.value) : undefined;
+  return (
+    <>
+      {seconds !== undefined && <span role="timer">{actions.killIn(seconds)}</span>}
+      <button type="button" class="danger" disabled={isAsked || !isTerminating} onClick={onKill}>
+        {actions.kill}
+      </button>
+    </>
+  );
+}
+
+/** How it ended, in words; before that, how it is stopped, or why there is nothing to be seen yet. */
+function Outcome({ live, command }: { live: LiveCommand; command: Command }) {
+  const steps = live.steps.value;
+  const { actions, output } = words.value;
+  const stopping = isAlive(command) ? stoppingOf(steps) : undefined;
+  const sentence =
+    outcomeOf(command, steps, words.value) ??
+    (stopping === undefined ? undefined : sentenceOfStop(stopping, actions)) ??
+    (command.durable ? undefined : output.atEnd);
   return (
     <p class={`outcome ${command.status.toLowerCase()}`} role="status">
       {sentence}
     </p>
   );
+}
+
+function sentenceOfStop(stopping: Stopping, { terminating, ignores, killing }: Words['actions']): string {
+  if (stopping.state === 'terminating') return terminating;
+  return stopping.isWanted ? killing : ignores;
 }
 
 function Progress({ live, command }: { live: LiveCommand; command: Command }) {
