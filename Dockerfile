@@ -5,6 +5,7 @@ FROM node:26-bookworm-slim AS dashboard
 WORKDIR /app
 COPY .npmrc package.json package-lock.json ./
 RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
 COPY scripts/build-web.ts scripts/
 COPY docs/statecharts docs/statecharts
 COPY src src
@@ -22,7 +23,7 @@ RUN npm ci --omit=dev --ignore-scripts \
  && node -e "require('koffi')"
 # .dockerignore says what this is.
 COPY . .
-RUN rm -rf web scripts
+RUN rm -rf web scripts tsconfig.json
 COPY --from=dashboard /app/web/dist web/dist
 # The image keeps the modes of the checkout, and a umask of 077 would leave the server unable to read itself.
 RUN chmod -R a+rX .
