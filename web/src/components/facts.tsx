@@ -6,17 +6,18 @@ import { timeoutOf } from '../commands/stopping.ts';
 import { formatBytes, formatDuration, formatFullTime, formatTime } from '../format.ts';
 import { words } from '../i18n/language.ts';
 import { pathOfCommand } from '../router.ts';
+import { sandboxOf } from '../run/form.ts';
+import { textOfSize } from '../run/units.ts';
 
 export function Facts({ command, steps }: { command: Command; steps: readonly Transition[] | undefined }) {
-  const { facts, locale, bytes } = words.value;
-  const { rerun_of: rerunOf, inputs, options, labels } = command;
+  const { facts, filters, locale, bytes } = words.value;
+  const { rerun_of: rerunOf, labels } = command;
   const time = (text: string | null) =>
     text === null ? null : (
       <time dateTime={text} title={formatFullTime(Date.parse(text), locale)}>
         {formatTime(Date.parse(text), locale)}
       </time>
     );
-  const given = { ...options, ...inputs };
   const timeout = timeoutOf(steps);
   return (
     <dl class="facts">
@@ -33,7 +34,11 @@ export function Facts({ command, steps }: { command: Command; steps: readonly Tr
           .map(([name, text]) => `${name}=${text}`)
           .join(', ')}
       </Fact>
-      <Fact name={facts.given}>{Object.keys(given).length > 0 && <code>{JSON.stringify(given)}</code>}</Fact>
+      <Fact name={facts.kind}>
+        {[filters.durables[`${command.durable}`], command.pinned && filters.pinned].filter(Boolean).join(', ')}
+      </Fact>
+      <Inputs command={command} />
+      <Options command={command} />
       <Fact name={facts.rerunOf}>
         {rerunOf !== null && (
           <a href={pathOfCommand(rerunOf)} data-screen>
@@ -47,6 +52,45 @@ export function Facts({ command, steps }: { command: Command; steps: readonly Tr
     </dl>
   );
 }
+
+function Inputs({ command: { inputs } }: { command: Command }) {
+  const { facts, run, locale, bytes } = words.value;
+  const pairs = Object.entries(inputs?.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  return (
+    <>
+      <Fact name={run.env}>{code(pairs.join('\n'))}</Fact>
+      <Fact name={run.secrets}>{code((inputs?.secret_env ?? []).map((name) => `${name}=***`).join('\n'))}</Fact>
+      <Fact name={run.args}>{code((inputs?.args ?? []).map((arg) => JSON.stringify(arg)).join(' '))}</Fact>
+      <Fact name={run.cwd}>{code(inputs?.cwd ?? '')}</Fact>
+      <Fact name={run.stdin}>
+        {inputs?.stdin_bytes !== undefined && facts.bytesOf(formatBytes(inputs.stdin_bytes, locale, bytes))}
+      </Fact>
+    </>
+  );
+}
+
+function Options({ command: { options } }: { command: Command }) {
+  const { filters, run, locale } = words.value;
+  const count = (value: number | undefined) => value !== undefined && new Intl.NumberFormat(locale).format(value);
+  return (
+    <>
+      <Fact name={run.maxTime}>{options.timeout_ms !== undefined && formatDuration(options.timeout_ms, locale)}</Fact>
+      <Fact name={run.sandbox}>{options.sandbox !== undefined && run.sandboxes[sandboxOf(options)]}</Fact>
+      <Fact name={run.maxMemory}>{options.max_memory_bytes !== undefined && textOfSize(options.max_memory_bytes)}</Fact>
+      <Fact name={run.maxProcesses}>{count(options.max_processes)}</Fact>
+      <Fact name={run.maxOpenFiles}>{count(options.max_open_files)}</Fact>
+      <Fact name="Nice">{count(options.nice)}</Fact>
+      <Fact name={run.onOutputLimit}>
+        {options.on_output_limit !== undefined && run.outputLimitActions[options.on_output_limit]}
+      </Fact>
+      <Fact name={run.keepsBackground}>
+        {options.keep_background !== undefined && filters[options.keep_background ? 'yes' : 'no']}
+      </Fact>
+    </>
+  );
+}
+
+const code = (text: string) => text !== '' && <code>{text}</code>;
 
 /** Nothing where there is nothing to say. */
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {

@@ -1,5 +1,6 @@
 /** What the page says in English. What it holds is the type of every other language. */
-import type { Reason, Status } from '../../../src/command.ts';
+import type { OutputLimitAction, Reason, Status } from '../../../src/command.ts';
+import type { Sandbox } from '../run/form.ts';
 import { plural } from './plural.ts';
 
 const commands = plural('en', { one: 'command', other: 'commands' });
@@ -190,7 +191,38 @@ export const en = {
     labels: 'Labels',
     labelsHint: 'name=text',
     cwd: 'Folder',
+    encoding: 'How that is written',
+    encodings: { text: 'as text', base64: 'as base64, for any bytes' },
+    secrets: 'Secrets',
+    secretsWhy: 'Their values are stored nowhere, and *** stands for them in what it prints.',
+    secretName: 'Name',
+    secretValue: (name: string) => (name === '' ? 'Value' : `Value of ${name}`),
+    secretLines: plural('en', { one: 'line', other: 'lines' }),
+    addSecret: 'Add a secret',
+    removeSecret: (name: string) => `Take ${name || 'this secret'} out`,
+    giveAgain: 'The values of its secrets are stored nowhere. Give them again:',
+    secretsInCurl: (read: string) => `Type in the secrets first, so that they stay out of all histories: ${read}`,
+    options: 'How it runs',
     timeout: 'Timeout in seconds',
+    maxTime: 'Timeout',
+    timeoutHint: '90, or 5 min',
+    sandbox: 'Sandbox',
+    sandboxes: { off: 'no', on: 'yes, without network', network: 'yes, with network' } satisfies Record<
+      Sandbox,
+      string
+    >,
+    maxMemory: 'Memory at most',
+    maxProcesses: 'Processes at most',
+    maxOpenFiles: 'Open files of each at most',
+    nice: 'Nice: lets others go first',
+    niceHint: '0 to 19',
+    onOutputLimit: 'When it prints too much',
+    outputLimitActions: {
+      truncate: 'drop the middle',
+      kill: 'end it',
+    } satisfies Record<OutputLimitAction, string>,
+    keepsBackground: 'What it leaves in the background lives on',
+    pinned: 'Pinned: it stays when many are deleted',
     curl: 'The same with curl',
     badLine: (line: string) => `This line is not NAME=value: ${line}`,
     notTold: (what: string) => `The command also had what the server does not tell: ${what}`,
@@ -203,7 +235,8 @@ export const en = {
     duration: 'Duration',
     output: 'Output',
     labels: 'Labels',
-    given: 'Given',
+    kind: 'Kind',
+    bytesOf: (size: string) => `${size}, which are not shown`,
     rerunOf: 'Repeats',
     progress: 'Progress',
     timeLeft: 'Time left',

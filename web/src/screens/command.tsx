@@ -10,6 +10,7 @@ import { lazy } from '../components/lazy.tsx';
 import { OutputView } from '../components/output-view.tsx';
 import { Problem } from '../components/problem.tsx';
 import { Status } from '../components/status.tsx';
+import { useRerun } from '../components/use-rerun.tsx';
 import { confirmed } from '../confirm.ts';
 import { formatBytes } from '../format.ts';
 import type { Words } from '../i18n/en.ts';
@@ -117,11 +118,7 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
     await attempt(() => client.value.stop(uuid, { kill: true }).catch(unlessEnded));
     setAsked(undefined);
   };
-  const rerun = () =>
-    attempt(async () => {
-      const created = await client.value.rerun(uuid);
-      navigate(pathOfCommand(created.uuid));
-    });
+  const rerun = useRerun(command);
   const edit = () => navigate(`/run?from=${uuid}`);
   const remove = async () => {
     const { bulk } = words.value;
@@ -139,7 +136,7 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
   useKeys([
     { keys: ['s'], does: ({ keys }) => keys.stopIt, run: () => void stop() },
     { keys: ['k'], does: ({ keys }) => keys.killIt, run: () => void kill() },
-    { keys: ['r'], does: ({ keys }) => keys.rerun, run: () => void rerun() },
+    { keys: ['r'], does: ({ keys }) => keys.rerun, run: rerun.begin },
     { keys: ['e'], does: ({ keys }) => keys.edit, run: edit },
     { keys: ['d', 'Delete'], does: ({ keys }) => keys.deleteIt, run: () => void remove() },
   ]);
@@ -153,7 +150,7 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
       {isAlive(command) && stopping !== undefined && (
         <KillNow key="kill" stopping={stopping} isAsked={asked === 'kill'} onKill={() => void kill()} />
       )}
-      <button type="button" onClick={() => void rerun()}>
+      <button type="button" onClick={rerun.begin}>
         {actions.rerun}
       </button>
       <button type="button" onClick={edit}>
@@ -165,6 +162,7 @@ function Actions({ live, command }: { live: LiveCommand; command: Command }) {
       <button type="button" onClick={() => void remove()}>
         {actions.remove}
       </button>
+      {rerun.dialog}
     </div>
   );
 }

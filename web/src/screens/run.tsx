@@ -2,13 +2,15 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Command } from '../../../src/client/index.ts';
 import { CopyButton } from '../components/copy-button.tsx';
+import { CheckField } from '../components/form-field.tsx';
 import { lazy } from '../components/lazy.tsx';
 import { Problem } from '../components/problem.tsx';
+import { INPUTS, InputFields, KEYS_WITH_FIELDS, OPTIONS, OptionFields } from '../components/run-fields.tsx';
 import { words } from '../i18n/language.ts';
-import { sentenceOf } from '../notices.ts';
 import { navigate, pathOfCommand, search } from '../router.ts';
-import { BadLine, curlOf, EMPTY_FORM, type Form, formOf, requestOf } from '../run/form.ts';
+import { curlOf, EMPTY_FORM, type Form, formOf, requestOf, secretEnvOf } from '../run/form.ts';
 import { newKey } from '../run/idempotency.ts';
+import { type Problems, problemsOf } from '../run/problems.ts';
 import { client, hasToken, withSession } from '../session.ts';
 
 const ScriptEditor = lazy(async () => (await import('../components/script-editor.tsx')).ScriptEditor);
@@ -32,9 +34,11 @@ export function RunScreen() {
 function RunForm({ initial, source }: { initial: Form; source?: Command }) {
   const { run } = words.value;
   const [form, setForm] = useState(initial);
-  const [problem, setProblem] = useState<string>();
+  const [problems, setProblems] = useState<Problems>({});
   const [isBusy, setBusy] = useState(false);
   const key = useRef(newKey());
+  const element = useRef<HTMLFormElement>(null);
+  useEffect(() => showFirstProblem(element.current), [problems]);
   const change = (part: Partial<Form>) => {
     // Another request, which is not to be taken for the one before.
     key.current = newKey();
@@ -42,19 +46,21 @@ function RunForm({ initial, source }: { initial: Form; source?: Command }) {
   };
   const submit = async () => {
     if (isBusy) return;
-    setProblem(undefined);
+    setProblems({});
     setBusy(true);
     try {
       const options = { durable: form.isDurable, idempotencyKey: key.current };
       const { uuid } = await withSession(client.value.create(requestOf(form), options));
       navigate(pathOfCommand(uuid));
     } catch (error) {
-      setProblem(error instanceof BadLine ? run.badLine(error.line) : sentenceOf(error));
+      setProblems(problemsOf(error, KEYS_WITH_FIELDS));
       setBusy(false);
     }
   };
+  const fields = { form, problems, onChange: change };
   return (
     <form
+      ref={element}
       class="run"
       aria-label={run.title}
       onSubmit={(event) => {
@@ -83,89 +89,40 @@ function RunForm({ initial, source }: { initial: Form; source?: Command }) {
       </div>
       <ScriptEditor label={run.script} text={initial.script} onChange={(script) => change({ script })} />
       <p role="alert" class="problem">
-        {problem}
+        {problems['']}
       </p>
-      {source !== undefined && <NotTold source={source} />}
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={form.isDurable}
-          onChange={({ currentTarget }) => change({ isDurable: currentTarget.checked })}
-        />
-        {run.durable}
-      </label>
-      <details open={hasInputs(initial)}>
+      {source?.inputs?.stdin_bytes !== undefined && <p class="muted">{run.notTold(run.stdin)}</p>}
+      <CheckField label={run.durable} isChecked={form.isDurable} onChange={(isDurable) => change({ isDurable })} />
+      <details open={hasOther(initial, INPUTS)}>
         <summary>{run.inputs}</summary>
-        <div class="fields">
-          <Lines label={run.env} hint="NAME=value" text={form.env} onChange={(env) => change({ env })} />
-          <Lines label={run.args} hint={run.argsHint} text={form.args} onChange={(args) => change({ args })} />
-          <Lines label={run.stdin} text={form.stdin} onChange={(stdin) => change({ stdin })} />
-          <Lines
-            label={run.labels}
-            hint={run.labelsHint}
-            text={form.labels}
-            onChange={(labels) => change({ labels })}
-          />
-          <label>
-            {run.cwd}
-            <input
-              placeholder="/home/you"
-              value={form.cwd}
-              onInput={({ currentTarget }) => change({ cwd: currentTarget.value })}
-            />
-          </label>
-          <label>
-            {run.timeout}
-            <input
-              type="number"
-              min={0.001}
-              max={2_147_483}
-              step="any"
-              value={form.timeout}
-              onInput={({ currentTarget }) => change({ timeout: currentTarget.value })}
-            />
-          </label>
-        </div>
+        <InputFields {...fields} />
+      </details>
+      <details open={hasOther(initial, OPTIONS)}>
+        <summary>{run.options}</summary>
+        <OptionFields {...fields} />
       </details>
       <Curl form={form} />
     </form>
   );
 }
 
-const hasInputs = ({ env, args, cwd, timeout, labels }: Form) => [env, args, cwd, timeout, labels].some(Boolean);
+/** Whether a person would miss something if these fields were not seen. */
+const hasOther = (form: Form, names: readonly (keyof Form)[]) =>
+  names.some((name) => `${form[name]}` !== `${EMPTY_FORM[name]}`);
 
-/** What the command had, and can't be had from the server again. */
-function NotTold({ source: { inputs } }: { source: Command }) {
-  const { run } = words.value;
-  const parts = [inputs?.stdin_bytes !== undefined && run.stdin, inputs?.secret_env?.join(', ')].filter(Boolean);
-  return parts.length === 0 ? null : <p class="muted">{run.notTold(parts.join(', '))}</p>;
-}
-
-interface LinesProps {
-  label: string;
-  hint?: string;
-  text: string;
-  onChange: (text: string) => void;
-}
-
-function Lines({ label, hint, text, onChange }: LinesProps) {
-  return (
-    <label>
-      {label}
-      <textarea
-        rows={3}
-        spellcheck={false}
-        placeholder={hint}
-        value={text}
-        onInput={({ currentTarget }) => onChange(currentTarget.value)}
-      />
-    </label>
-  );
+/** Leads to what is wrong. */
+function showFirstProblem(form: HTMLFormElement | null): void {
+  const field = form?.querySelector<HTMLElement>('[aria-invalid]');
+  if (field == null) return;
+  const around = field.closest('details');
+  if (around !== null) around.open = true;
+  field.focus();
 }
 
 /** The same request for a shell, as far as it can be made. */
 function Curl({ form }: { form: Form }) {
   const { run } = words.value;
+  const names = Object.keys(secretEnvOf(form.secrets));
   let curl = '';
   try {
     curl = curlOf(form, location.origin, hasToken.value);
@@ -175,6 +132,7 @@ function Curl({ form }: { form: Form }) {
   return (
     <details>
       <summary>{run.curl}</summary>
+      {names.length > 0 && <p class="muted">{run.secretsInCurl(`read -rs ${names.join(' ')}`)}</p>}
       <pre>{curl}</pre>
       <CopyButton text={curl} />
     </details>
