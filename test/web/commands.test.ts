@@ -240,5 +240,25 @@ t.test(
       await submit('echo new 3');
       await page.getByText('echo new 3').waitFor();
     });
+    await usePage(t, browser, url, {}, async (page) => {
+      await page.getByText('echo new 3').waitFor();
+      const answers: string[] = [];
+      page.on('response', (response) => answers.push(response.url()));
+      await page.keyboard.press('End');
+      await page.getByText('number 1', { exact: true }).waitFor();
+      t.ok(answers.length < 8, `what is between is not fetched: ${answers.length} requests`);
+      t.equal(await page.getByRole('row').last().getAttribute('aria-rowindex'), `${MANY + 5}`);
+      await page.keyboard.press('k');
+      await page.locator('.row.current').waitFor();
+      await page.getByRole('grid').evaluate((element) => {
+        element.scrollTop -= 3000 * 36;
+      });
+      await until('what was not known is there', async () => {
+        const [, number] = /number (\d+)/.exec(await page.locator('.rows .row').first().innerText()) ?? [];
+        return Number(number) > 2900 && Number(number) < 3200;
+      });
+      await page.keyboard.press('Home');
+      await page.getByText('echo new 3').waitFor();
+    });
   },
 );

@@ -74,6 +74,42 @@ t.test('a list of a million is read page by page, and few rows of it are kept', 
   t.same(pages.missing(500_000, 500_010), [{ behind: '500001', limit: size + 10 }]);
 });
 
+t.test('one goes to the end of a long list, and from there to any place, without what is between', async (t) => {
+  const server = new Server(10_000);
+  const pages = new Pages();
+  t.equal(pages.more?.behind, undefined);
+  pages.reach(10_000);
+  t.equal(pages.length, 0, 'not before something is known');
+  pages.append(server.fetch({ behind: undefined, limit: PAGE_ROWS }));
+  pages.reach(10_003);
+  t.ok(pages.isComplete);
+  t.equal(pages.length, 10_003, 'there may be fewer than was said');
+  t.equal(pages.far(120), undefined, 'near to what is known nothing else is needed');
+  /** What is fetched when a place is looked at. */
+  const lookAt = (index: number) => {
+    let fetched = 0;
+    for (let far = pages.far(index); far !== undefined; far = pages.far(index)) {
+      const [before] = server.fetch({ behind: undefined, limit: far }).rows.slice(-1);
+      pages.divide(far, before as Row, (before as Row).uuid);
+      fetched++;
+    }
+    for (let [wanted] = pages.missing(index, index + 30); wanted; [wanted] = pages.missing(index, index + 30)) {
+      pages.refresh(wanted.behind, server.fetch(wanted));
+      fetched++;
+    }
+    t.ok(fetched <= 4, `${fetched} requests`);
+  };
+  lookAt(9970);
+  t.equal(pages.length, 10_000, 'how many there are is known at the end');
+  t.equal(pages.at(9999)?.uuid, '1');
+  for (const index of [9500, 5000, 4900, 100, 0]) {
+    lookAt(index);
+    t.equal(pages.at(index)?.uuid, `${10_000 - index}`);
+  }
+  t.ok(pages.kept < 1500, `${pages.kept} rows`);
+  t.same(look(pages, server), server.numbers, 'nothing is missing or twice');
+});
+
 t.test('the newest come in front, and what was known keeps its order', async (t) => {
   const server = new Server(250);
   const pages = new Pages();

@@ -99,6 +99,13 @@ export class LiveList implements RowSource {
     }
   }
 
+  /** Makes the list as long as it is, so that one can go to its end. What is between is fetched when it is seen. */
+  async reachEnd(): Promise<void> {
+    if (this.pages.isComplete) return;
+    if (this.total.value === undefined) await this.#count();
+    this.pages.reach(this.total.value ?? 0);
+  }
+
   retry(): void {
     this.state.value = 'loading';
     this.#askAgain();
@@ -148,10 +155,13 @@ export class LiveList implements RowSource {
           await this.#lookAtNewest();
         }
         const { from, to } = this.#seen;
-        const [missing] = this.pages.missing(from, to);
+        const first = Math.max(0, from - AHEAD_ROWS);
+        const far = this.pages.far(first);
+        const [missing] = this.pages.missing(first, to + AHEAD_ROWS);
         const { more } = this.pages;
         if (this.#isStopped) return;
-        if (missing !== undefined) await this.#refresh(missing);
+        if (far !== undefined) await this.#approach(far);
+        else if (missing !== undefined) await this.#refresh(missing);
         else if (more !== undefined && to + AHEAD_ROWS >= this.pages.length) await this.#append(this.#moreThan(more));
         else if (!this.#hasNews) return;
       }
@@ -167,6 +177,16 @@ export class LiveList implements RowSource {
     const isAtEnd = this.pages.length > 0 && this.#seen.to >= this.pages.length;
     this.#appended = isAtEnd ? Math.min(2 * this.#appended, APPENDED_ROWS_MAX) : PAGE_ROWS;
     return { ...wanted, limit: this.#appended };
+  }
+
+  /** Finds the cursor for a place that is far from those that are known. It costs the server the more the deeper that is. */
+  async #approach(index: number): Promise<void> {
+    const { pages } = this;
+    const { rows, cursor } = await this.#fetch({ behind: undefined, limit: 1 }, { offset: index - 1 });
+    const [before] = rows;
+    if (before !== undefined && cursor !== undefined) pages.divide(index, before, cursor);
+    // There are fewer by now: begin with what there is.
+    else await this.reload();
   }
 
   #lookAtNewest(): Promise<void> {
@@ -189,8 +209,8 @@ export class LiveList implements RowSource {
     else this.isBehind.value = true;
   }
 
-  async #fetch({ behind: cursor, limit }: Wanted): Promise<Fetched> {
-    const query = { ...this.#query, limit, cursor, output: false, fields: ROW_FIELDS.join() };
+  async #fetch({ behind: cursor, limit }: Wanted, more: ListQuery = {}): Promise<Fetched> {
+    const query = { ...this.#query, ...more, limit, cursor, output: false, fields: ROW_FIELDS.join() };
     const page = await withSession(this.#client.page(query));
     if (!this.#isStopped) this.state.value = 'ready';
     return { rows: page.commands.map(rowOf), cursor: page.cursor };

@@ -37,6 +37,8 @@ export interface Wanted {
 export const PAGE_ROWS = 100;
 /** A page that has grown to more is divided. */
 const PAGE_MAX_ROWS = 250;
+/** No more are fetched at once. */
+const FETCHED_MAX_ROWS = 1000;
 
 export class Pages {
   #pages: Page[] = [];
@@ -98,7 +100,42 @@ export class Pages {
   missing(from: number, to: number): Wanted[] {
     return this.#between(from, to)
       .filter(({ rows, isStale }) => rows === undefined || isStale)
-      .map(({ behind, count }) => ({ behind, limit: Math.min(Math.max(count + 10, PAGE_ROWS), 1000) }));
+      .map(({ behind, count }) => {
+        const limit =
+          count > FETCHED_MAX_ROWS ? PAGE_ROWS : Math.min(Math.max(count + 10, PAGE_ROWS), FETCHED_MAX_ROWS);
+        return { behind, limit };
+      });
+  }
+
+  /**
+   * Takes in how many rows there are: those behind what is known become one page, of which only the place is kept. How many it
+   * really has is found out as it is read.
+   */
+  reach(total: number): void {
+    if (!this.#isBegun || this.isComplete || total <= this.#length) return;
+    const last = { uuid: '', createdAt: Number.NEGATIVE_INFINITY };
+    this.#pages.push({ behind: this.#next, rows: undefined, count: total - this.#length, last, isStale: false });
+    this.#next = undefined;
+    this.#index();
+  }
+
+  /** The place before which a cursor is wanted to fetch what is at `index`; undefined: there is one near. */
+  far(index: number): number | undefined {
+    const number = this.#numberAt(index);
+    const start = this.#starts[number] ?? 0;
+    const isFar = this.#pages[number]?.rows === undefined && index - start > PAGE_MAX_ROWS;
+    return isFar ? index - PAGE_MAX_ROWS + 1 : undefined;
+  }
+
+  /** Divides the page that has a place, which `far` has given: the cursor behind the row before it is known now. */
+  divide(index: number, before: Row, cursor: string): void {
+    const number = this.#numberAt(index);
+    const page = this.#pages[number];
+    const count = index - (this.#starts[number] ?? 0);
+    if (page === undefined || page.rows !== undefined || count <= 0) return;
+    const first = { ...page, count, last: { uuid: before.uuid, createdAt: before.createdAt } };
+    this.#pages.splice(number, 1, first, { ...page, behind: cursor, count: page.count - count });
+    this.#index();
   }
 
   /**

@@ -65,6 +65,11 @@ export function CommandTable({ list }: { list: LiveList }) {
     if (list.isBehind.value) void list.reload();
     rows.reveal(0);
   };
+  const toEnd = async () => {
+    setCurrent(undefined);
+    await list.reachEnd();
+    rows.reveal(pages.length - 1);
+  };
   useKeys([
     { keys: ['j', 'ArrowDown'], does: ({ keys }) => keys.next, run: () => move(1) },
     { keys: ['k', 'ArrowUp'], does: ({ keys }) => keys.previous, run: () => move(-1) },
@@ -78,6 +83,7 @@ export function CommandTable({ list }: { list: LiveList }) {
     { keys: ['s'], does: ({ keys }) => keys.stop, run: () => void stopSelected() },
     { keys: ['d', 'Delete'], does: ({ keys }) => keys.delete, run: () => void deleteSelected() },
     { keys: ['g', 'Home'], does: ({ keys }) => keys.top, run: toTop },
+    { keys: ['G', 'End'], does: ({ keys }) => keys.bottom, run: () => void toEnd() },
     {
       keys: ['Escape'],
       does: ({ keys }) => keys.clear,

@@ -90,6 +90,7 @@ export const en = {
     stop: 'Stop what is selected',
     delete: 'Delete what is selected',
     top: 'To the newest',
+    bottom: 'To the oldest',
     clear: 'Select nothing',
     follow: 'Follow the output, or pause',
     wrap: 'Wrap long lines, or not',
