@@ -70,8 +70,12 @@ t.test('a million lines are kept and searched in little time', async (t) => {
     lines.append('stdout', bytes(Array.from({ length: 1000 }, (_, j) => `line ${i + j}\n`).join('')));
   }
   t.equal(lines.length, 1_000_000);
-  t.same(findLines(lines, 'LINE 99999'), [99_999, ...Array.from({ length: 10 }, (_, i) => 999_990 + i)]);
+  t.same(await findLines(lines, 'LINE 99999'), [99_999, ...Array.from({ length: 10 }, (_, i) => 999_990 + i)]);
   t.ok(performance.now() - begin < 20_000, `${performance.now() - begin} ms`);
+  const ending = new AbortController();
+  const looking = findLines(lines, 'nothing', ending.signal);
+  ending.abort();
+  t.equal(await looking, undefined, 'meanwhile the page does other things, and may lose interest');
   lines.note('[gap]');
   t.equal(lines.plainAt(1_000_000), '[gap]');
 });

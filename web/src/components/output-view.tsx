@@ -123,18 +123,28 @@ function useSearch(live: LiveCommand) {
   const [found, setFound] = useState<number[]>([]);
   const [at, setAt] = useState(-1);
   const pause = useRef<number>(undefined);
-  useEffect(() => () => clearTimeout(pause.current), []);
+  const looking = useRef(new AbortController());
+  const cease = () => {
+    clearTimeout(pause.current);
+    looking.current.abort();
+  };
+  useEffect(() => cease, []);
+  const find = async (wanted: string) => {
+    const { signal } = looking.current;
+    const lines = await findLines(live.lines, wanted, signal);
+    if (lines === undefined || signal.aborted) return;
+    setText(wanted);
+    setFound(lines);
+    setAt(-1);
+  };
   return {
     text,
     found,
     current: found[at],
     look(wanted: string) {
-      clearTimeout(pause.current);
-      pause.current = window.setTimeout(() => {
-        setText(wanted);
-        setFound(findLines(live.lines, wanted));
-        setAt(-1);
-      }, TYPING_MS);
+      cease();
+      looking.current = new AbortController();
+      pause.current = window.setTimeout(() => void find(wanted), TYPING_MS);
     },
     /** @returns the line of the next find, or of the one before. */
     move(by: 1 | -1): number | undefined {

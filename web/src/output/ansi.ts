@@ -30,20 +30,25 @@ const ESC = '\u001b';
 /** Written by us where the stream changes within a line. */
 export const switchTo = (isError: boolean) => `${ESC}]stream;${isError ? 'stderr' : 'stdout'}\u0007`;
 
-/** Sequences with parameters, with a text, of one character; and characters that show nothing. */
+/** Characters that show nothing, and begin what shows nothing. */
+const CHARACTERS = '[\\u0000-\\u0008\\u000b-\\u001f\\u007f]';
+/** Sequences with parameters, with a text, of one character; and those characters. */
 const CONTROL = new RegExp(
   [
     `${ESC}\\[([0-9;:<=>?]*)[ -/]*([@-~])`,
     `${ESC}\\]([^\\u0007${ESC}]*)(?:\\u0007|${ESC}\\\\)?`,
     `${ESC}[PX^_][^${ESC}]*(?:${ESC}\\\\)?`,
     `${ESC}[ -/]*[0-~]?`,
-    '[\\u0000-\\u0008\\u000b-\\u001f\\u007f]',
+    CHARACTERS,
   ].join('|'),
   'g',
 );
 
+/** Most lines have none of it, which is found out quickly. */
+const BEGIN_OF_CONTROL = new RegExp(CHARACTERS);
+
 /** The text without all that does not show. */
-export const plainOf = (line: string) => visiblePart(line).replace(CONTROL, '');
+export const plainOf = (line: string) => (BEGIN_OF_CONTROL.test(line) ? visiblePart(line).replace(CONTROL, '') : line);
 
 /** A line in parts that look the same. @returns the style that the next line begins with, too. */
 export function spansOf(line: string, begin: TextStyle, isErrorAtBegin: boolean): { spans: Span[]; end: TextStyle } {

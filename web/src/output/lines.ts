@@ -10,6 +10,8 @@ const LINE_CHARACTERS = 4000;
 
 export class Lines {
   readonly #texts: string[] = [];
+  /** How many characters of each show. Counted as they come: to count a million at once would hold up the page. */
+  readonly #widths: number[] = [];
   /** The style that each begins with, by its place in `#looks`; most begin with none. */
   readonly #begins: number[] = [];
   /** Whether each begins with stderr. */
@@ -26,7 +28,9 @@ export class Lines {
   }
 
   append(stream: Stream, bytes: Uint8Array): void {
+    const first = Math.max(0, this.length - 1);
     this.#write(stream, this.#decoders[stream].decode(bytes, { stream: true }));
+    for (let index = first; index < this.length; index++) this.#widths[index] = this.plainAt(index).length;
   }
 
   /** Adds a line of our own. */
@@ -34,12 +38,18 @@ export class Lines {
     this.#isOpen = false;
     this.#begin('stdout');
     this.#texts[this.length - 1] = text;
+    this.#widths[this.length - 1] = text.length;
     this.#isOpen = false;
   }
 
   /** A line without what does not show. */
   plainAt(index: number): string {
     return plainOf(this.#texts[index] ?? '');
+  }
+
+  /** How many characters of a line show. */
+  widthAt(index: number): number {
+    return this.#widths[index] ?? 0;
   }
 
   spansAt(index: number): Span[] {
@@ -71,18 +81,18 @@ export class Lines {
   }
 
   #begin(stream: Stream): void {
-    this.#begins.push(this.#numberOf(this.#lookAfterLast()));
+    this.#begins.push(this.#lookAfterLast());
     this.#errors.push(stream === 'stderr');
     this.#texts.push('');
     this.#stream = stream;
     this.#isOpen = true;
   }
 
-  /** Styles go on over the end of a line. */
-  #lookAfterLast(): TextStyle {
-    const before = this.#looks[this.#begins.at(-1) ?? 0] ?? PLAIN;
+  /** Styles go on over the end of a line. @returns the place of the look. */
+  #lookAfterLast(): number {
+    const before = this.#begins.at(-1) ?? 0;
     const last = this.#texts.at(-1) ?? '';
-    return last.includes('\u001b') ? spansOf(last, before, false).end : before;
+    return last.includes('\u001b') ? this.#numberOf(spansOf(last, this.#looks[before] ?? PLAIN, false).end) : before;
   }
 
   #numberOf(look: TextStyle): number {

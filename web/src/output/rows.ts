@@ -33,7 +33,7 @@ export class OutputRows implements RowSource {
     // The last line may have grown since.
     if (this.#starts.length > 1) this.#starts.pop();
     for (let line = this.#starts.length - 1; line < length; line++) {
-      const rows = Math.max(1, Math.ceil(this.#lines.plainAt(line).length / this.#columns));
+      const rows = Math.max(1, Math.ceil(this.#lines.widthAt(line) / this.#columns));
       this.#starts.push((this.#starts[line] ?? 0) + rows);
     }
     return this.#starts[length] ?? 0;
