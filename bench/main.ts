@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
+import { dashboard } from './dashboard.ts';
 import { deletions } from './deletions.ts';
 import { durableOutput } from './durable-output.ts';
 import { followers } from './followers.ts';
@@ -23,6 +24,7 @@ const benchmarks: Record<string, Benchmark> = {
   lists,
   deletions,
   memory,
+  dashboard,
 };
 
 const { values, positionals } = parseArgs({

@@ -60,6 +60,10 @@ export async function startBrowser(t: Scope, ...flags: string[]): Promise<Browse
   const browser = await chromium.launch({
     executablePath: PROGRAM,
     args: [...FLAGS, ...flags],
+    // Else our own process would be ended by these, before what else is to be cleaned up. A browser whose pipe closes ends.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
     env: { ...process.env, FONTCONFIG_FILE: join(FOLDER, 'fonts.conf'), HOME: FOLDER } as Record<string, string>,
   });
   t.teardown(() => browser.close());
