@@ -5,10 +5,28 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** Those that were made already: to make one takes a hundred times as long as to use it, and a list uses some for each row. */
+const numbers = new Map<string, Intl.NumberFormat>();
+const dates = new Map<string, Intl.DateTimeFormat>();
+
+function numberFormat(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  return kept(numbers, `${locale} ${JSON.stringify(options)}`, () => new Intl.NumberFormat(locale, options));
+}
+
+function dateFormat(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  return kept(dates, `${locale} ${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(locale, options));
+}
+
+function kept<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
+  const value = values.get(key) ?? make();
+  values.set(key, value);
+  return value;
+}
+
 /** Such as `320 ms`, `4.2 s`, `3:05`, `2:03:05`, `3 d 02:03`: at most eight or so characters. @param ms not negative. */
 export function formatDuration(ms: number, locale: string): string {
   const unit = (value: number, name: 'millisecond' | 'second' | 'day', digits = 0) =>
-    new Intl.NumberFormat(locale, {
+    numberFormat(locale, {
       style: 'unit',
       unit: name,
       unitDisplay: 'short',
@@ -32,7 +50,7 @@ export function formatBytes(bytes: number, locale: string, units: readonly strin
   const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
   const value = bytes / 1000 ** power;
   const digits = power > 0 && value < 10 ? 1 : 0;
-  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value)}\u00a0${units[power]}`;
+  return `${numberFormat(locale, { maximumFractionDigits: digits }).format(value)}\u00a0${units[power]}`;
 }
 
 /** The time of day, of another day with its date. */
@@ -50,10 +68,10 @@ function formatTimeWith(more: Intl.DateTimeFormatOptions, ms: number, locale: st
   const isToday = date.toDateString() === new Date(now).toDateString();
   const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', ...more } as const;
   const day = { year: '2-digit', month: '2-digit', day: '2-digit' } as const;
-  return new Intl.DateTimeFormat(locale, isToday ? time : { ...day, ...time }).format(date);
+  return dateFormat(locale, isToday ? time : { ...day, ...time }).format(date);
 }
 
 /** A time with all that is known of it. */
 export function formatFullTime(ms: number, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'long' }).format(ms);
+  return dateFormat(locale, { dateStyle: 'full', timeStyle: 'long' }).format(ms);
 }
