@@ -29,7 +29,11 @@ export function useFollowing(
       setFollowing(index === length - 1);
       rows.reveal(index);
     },
-    onScroll: ({ currentTarget: { scrollTop, clientHeight } }) =>
-      setFollowing(rows.base + (scrollTop + clientHeight - headHeight) / rowHeight > length - 1),
+    onScroll({ currentTarget: { scrollTop, clientHeight } }) {
+      const isAtEnd = rows.base + (scrollTop + clientHeight - headHeight) / rowHeight > length - 1;
+      if (isAtEnd) setFollowing(true);
+      // Told of it is also what we have scrolled ourselves, and late: by then more may have come.
+      else if (!rows.isOwnPlace()) setFollowing(false);
+    },
   };
 }

@@ -40,6 +40,8 @@ export interface Rows {
   isAtTop: boolean;
   /** The first row that is seen as a whole, or nearly. */
   firstSeen: number;
+  /** Whether it stands where it was scrolled to from here, not by a person. */
+  isOwnPlace(): boolean;
   /** Scrolls as little as it takes for this row to be seen. */
   reveal(index: number): void;
 }
@@ -55,6 +57,7 @@ export function useRows(
   const base = useRef(0);
   const drawn = useRef<{ list: RowSource; rowHeight: number; seen: { key: string; index: number }[] }>(undefined);
   const target = useRef<number>(undefined);
+  const ownTop = useRef<number>(undefined);
   // Whoever reads it is drawn again when rows have changed.
   void list.version.value;
 
@@ -92,7 +95,11 @@ export function useRows(
 
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (element !== null && target.current !== undefined) element.scrollTop = target.current;
+    if (element !== null && target.current !== undefined) {
+      element.scrollTop = target.current;
+      // The browser may have put it elsewhere.
+      ownTop.current = element.scrollTop;
+    }
     target.current = undefined;
     const seen: { key: string; index: number }[] = [];
     for (let index = first; index < end; index++) {
@@ -123,6 +130,7 @@ export function useRows(
     height: Math.min(list.length - base.current, partRows) * rowHeight,
     isAtTop: base.current === 0 && top < 1,
     firstSeen: base.current + Math.ceil((top - 1) / rowHeight),
+    isOwnPlace: () => scroller.current?.scrollTop === ownTop.current,
     reveal(index) {
       const element = scroller.current;
       if (element === null) return;
