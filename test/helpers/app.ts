@@ -1,6 +1,6 @@
 /** The whole application in the process of the test: real PostgreSQL, real bash, no socket. */
 import type { FastifyInstance, InjectOptions } from 'fastify';
-import type { Test } from 'tap';
+import root, { type Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { ActorInspector } from '../../src/actors/inspector.ts';
 import { type AccessOptions, buildApp } from '../../src/app.ts';
@@ -70,6 +70,17 @@ export interface TestApp {
   reaches(uuid: string, status: string): Promise<TestAnswer['body']>;
 }
 
+let runner: Promise<ProcessRunner> | undefined;
+
+/**
+ * One for all applications of a process, as a server has one: it listens for children that end for good, so each further one
+ * would make every script dearer.
+ */
+function sharedRunner(): Promise<ProcessRunner> {
+  runner ??= createInProcessRunner({ dataDir: temporaryFolder(root), environment: process.env, cgroups: true });
+  return runner;
+}
+
 export async function startApp(
   t: Test,
   {
@@ -103,7 +114,7 @@ export async function startApp(
   const { pool } = database;
   const keeper = createKeeper({ pool, deletePool: pool, turns: createTurns(), changes });
   const storageUse = watchStorageUse(() => selectStorageUse(pool));
-  const runner = await createInProcessRunner({ dataDir: temporaryFolder(t), environment: process.env, cgroups: true });
+  const runner = await sharedRunner();
   const inspector = inspect ? new ActorInspector() : undefined;
   const commander = createCommandSystem({
     journal: metrics.around(journal),
