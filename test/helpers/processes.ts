@@ -27,7 +27,7 @@ export function processesWith(text: string): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => isAlive(pid) && commandLineOf(pid).includes(text));
+    .filter((pid) => commandLineOf(pid).includes(text) && isAlive(pid));
 }
 
 function commandLineOf(pid: number): string {
