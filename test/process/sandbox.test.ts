@@ -125,7 +125,8 @@ if (isPossible) {
         { env },
       );
       const sleepers = () => processesWith(`sleep\0${seconds}`);
-      await until('it sleeps', () => sleepers().length > 0);
+      // What it has printed may still be on its way when it sleeps.
+      await until('it has printed and sleeps', () => sink.text('stdout').endsWith('given\n') && sleepers().length > 0);
       t.equal(sink.text('stdout'), '1000\ngiven\n');
       // bash first, now bwrap.
       const outer = await running.started;
