@@ -1,6 +1,6 @@
 /** The whole application in the process of the test: real PostgreSQL, real bash, no socket. */
 import type { FastifyInstance, InjectOptions } from 'fastify';
-import root, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { type CommandSystem, createCommandSystem } from '../../src/actors/commander.ts';
 import { ActorInspector } from '../../src/actors/inspector.ts';
 import { type AccessOptions, buildApp } from '../../src/app.ts';
@@ -77,7 +77,10 @@ let runner: Promise<ProcessRunner> | undefined;
  * would make every script dearer.
  */
 function sharedRunner(): Promise<ProcessRunner> {
-  runner ??= createInProcessRunner({ dataDir: temporaryFolder(root), environment: process.env, cgroups: true });
+  if (runner !== undefined) return runner;
+  // Not at the end of the outermost test: with something to clean up, that ends as soon as no test of its file runs.
+  const atExit = { teardown: (cleanUp: () => unknown) => process.once('exit', cleanUp) };
+  runner = createInProcessRunner({ dataDir: temporaryFolder(atExit), environment: process.env, cgroups: true });
   return runner;
 }
 

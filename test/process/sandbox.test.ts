@@ -45,6 +45,12 @@ async function runnerFor(t: Test, options: Partial<Parameters<typeof createInPro
   return { runner, start, run, dataDir };
 }
 
+// Before all tests: between them nothing may be waited for, since the file would end when none runs.
+const account = isRoot ? findAccount('daemon') : undefined;
+const { runner: probed } = await runnerFor(t, { account });
+if (probed.unsupported.sandbox !== undefined) t.comment(probed.unsupported.sandbox);
+const isPossible = probed.unsupported.sandbox === undefined;
+
 t.test('where there is no bubblewrap a sandbox is refused with the reason, and never left out', async (t) => {
   const environment = { PATH: '/nonexistent' };
   const { runner, run } = await runnerFor(t, { environment });
@@ -70,11 +76,6 @@ t.test('where bubblewrap does not work its own words are the reason', async (t) 
     'sandbox is not possible here: bubblewrap does not work on this machine: bwrap: no way',
   );
 });
-
-const account = isRoot ? findAccount('daemon') : undefined;
-const { runner: probed } = await runnerFor(t, { account });
-if (probed.unsupported.sandbox !== undefined) t.comment(probed.unsupported.sandbox);
-const isPossible = probed.unsupported.sandbox === undefined;
 
 if (isRoot && isPossible) {
   t.test('root gets no sandbox, which would not keep it from the files and devices of the machine', async (t) => {
