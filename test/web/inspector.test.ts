@@ -62,6 +62,16 @@ const inWords = ({ sequence: { rows } }: Teller) =>
     return `${from?.name} ${event} ${to.name} ${before} ${after}${end ? ` ${end}` : ''} ${told.length}`;
   });
 
+// Before any test: while none runs, tap ends the file.
+const browser = await startBrowser(t);
+
+async function serve(t: Test, options?: TestAppOptions) {
+  const testApp = await startApp(t, { inspect: true, ...options });
+  return { ...testApp, url: await testApp.app.listen({ port: 0 }) };
+}
+
+const { app, url, commander, database, submit, reaches } = await serve(t);
+
 t.test('an event and the state that it led to are one row, whatever was told in between', async (t) => {
   const teller = new Teller();
   teller.event('supervisor', 'admit');
@@ -131,15 +141,6 @@ t.test('lines are few: who ends gives his up, and those who find none share one'
   t.match(one.rows, [{ row: { to: { name: 'd63' } }, from: 1, to: 2 }], 'alone it has one');
   t.equal(teller.viewed({ event: 'FIN' }).length, 497);
 });
-
-const browser = await startBrowser(t);
-
-async function serve(t: Test, options?: TestAppOptions) {
-  const testApp = await startApp(t, { inspect: true, ...options });
-  return { ...testApp, url: await testApp.app.listen({ port: 0 }) };
-}
-
-const { app, url, commander, database, submit, reaches } = await serve(t);
 
 const rows = (page: Page) => page.getByRole('grid', { name: 'Inspector' }).locator('.rows').getByRole('row');
 const rowCount = async (page: Page) => Number(await page.getByRole('grid').getAttribute('aria-rowcount'));
