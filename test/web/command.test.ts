@@ -251,6 +251,43 @@ t.test('long lines are wrapped where one wants it, and nothing of them is lost',
   });
 });
 
+t.test('the last line stays in sight when what is above the output grows', async (t) => {
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await durable(`seq 200; until [ -e ${gate} ]; do sleep 0.02; done`);
+  await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {
+    const belowEdge = async () => {
+      const [row, lines] = [await line(page, '200').last().boundingBox(), await page.locator('.lines').boundingBox()];
+      return row && lines && row.y + row.height - (lines.y + lines.height);
+    };
+    const isSeen = (when: string) => until(when, async () => ((await belowEdge()) ?? Number.POSITIVE_INFINITY) < 1);
+    await line(page, '200').last().waitFor();
+    await isSeen('at first');
+    writeFileSync(gate, '');
+    await page.getByText('Ended by itself').waitFor();
+    await isSeen('with a sentence of how it ended');
+    await page.getByText('Script and details').click();
+    await page.getByText('UUID').waitFor();
+    await isSeen('with its details');
+    await page.setViewportSize({ width: 1280, height: 560 });
+    await isSeen('in a lower window');
+  });
+});
+
+t.test('an output that grows is followed on while the window is made lower', async (t) => {
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await durable(`until [ -e ${gate} ]; do seq 50; sleep 0.01; done; echo the end`);
+  await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {
+    await line(page, '50').last().waitFor();
+    for (const height of [420, 720, 420, 720, 420, 720, 420]) {
+      await page.setViewportSize({ width: 1280, height });
+      await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+    }
+    writeFileSync(gate, '');
+    await line(page, 'the end').waitFor();
+    t.equal(await page.getByRole('button', { name: 'Follow' }).getAttribute('aria-pressed'), 'true');
+  });
+});
+
 t.test('a long output is followed without holding up the page, read in peace, searched and saved', async (t) => {
   const gate = join(temporaryFolder(t), 'gate');
   const uuid = await durable(

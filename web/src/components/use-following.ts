@@ -21,7 +21,7 @@ export function useFollowing(
   const [isFollowing, setFollowing] = useState(true);
   useLayoutEffect(() => {
     if (isFollowing && length > 0) rows.reveal(length - 1);
-  }, [isFollowing, last]);
+  }, [isFollowing, last, rows.seenHeight]);
   return {
     isFollowing,
     setFollowing,
@@ -32,7 +32,7 @@ export function useFollowing(
     onScroll({ currentTarget: { scrollTop, clientHeight } }) {
       const isAtEnd = rows.base + (scrollTop + clientHeight - headHeight) / rowHeight > length - 1;
       if (isAtEnd) setFollowing(true);
-      // Told of it is also what we have scrolled ourselves, and late: by then more may have come.
+      // Told of it is also what we have scrolled ourselves, and late: by then the window may be lower.
       else if (!rows.isOwnPlace()) setFollowing(false);
     },
   };

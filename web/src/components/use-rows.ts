@@ -40,6 +40,8 @@ export interface Rows {
   isAtTop: boolean;
   /** The first row that is seen as a whole, or nearly. */
   firstSeen: number;
+  /** How high the part is that is seen, in px. */
+  seenHeight: number;
   /** Whether it stands where it was scrolled to from here, not by a person. */
   isOwnPlace(): boolean;
   /** Scrolls as little as it takes for this row to be seen. */
@@ -130,6 +132,7 @@ export function useRows(
     height: Math.min(list.length - base.current, partRows) * rowHeight,
     isAtTop: base.current === 0 && top < 1,
     firstSeen: base.current + Math.ceil((top - 1) / rowHeight),
+    seenHeight,
     isOwnPlace: () => scroller.current?.scrollTop === ownTop.current,
     reveal(index) {
       const element = scroller.current;
