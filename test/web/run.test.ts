@@ -81,6 +81,24 @@ t.test('a command is edited and run again', async (t) => {
   });
 });
 
+t.test('whoever has seen a part of the page comes to it again', async (t) => {
+  await usePage(t, browser, `${url}/run`, {}, async (page) => {
+    const script = page.getByRole('textbox', { name: 'Script', exact: true });
+    await script.click();
+    await page.keyboard.type('echo once');
+    await page.keyboard.press('Control+Enter');
+    await page.getByText('all went well').waitFor();
+    for (let i = 0; i < 2; i++) {
+      await page.keyboard.press('v');
+      await page.getByText('store is done').first().waitFor();
+      await page.keyboard.press('v');
+      await page.getByRole('button', { name: 'Follow' }).waitFor();
+    }
+    await page.keyboard.press('e');
+    await script.getByText('once').waitFor();
+  });
+});
+
 t.test('what is wrong with a request is said beside it, and nothing is lost', async (t) => {
   await usePage(t, browser, `${url}/run`, { allowed: /status of 400/, colorScheme: 'dark' }, async (page) => {
     await page.getByRole('textbox', { name: 'Script', exact: true }).click();

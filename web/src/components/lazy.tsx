@@ -8,7 +8,8 @@ import { Problem } from './problem.tsx';
 export function lazy<Props extends object>(load: () => Promise<ComponentType<Props>>) {
   let loaded: ComponentType<Props> | undefined;
   return function Lazy(props: Props) {
-    const [, setLoaded] = useState(loaded);
+    // A function that is given as it is would be called.
+    const [, setLoaded] = useState(() => loaded);
     const [error, setError] = useState<unknown>();
     const start = () => {
       setError(undefined);
