@@ -123,7 +123,8 @@ t.test('the grace of a stop is counted down, whoever stops it, and cut short by 
     t.equal(await page.getByRole('button', { name: 'Kill now' }).count(), 0);
   });
 
-  const late = await start({ timeout_ms: 200 });
+  // Long enough for bash to have set its trap.
+  const late = await start({ timeout_ms: 1000 });
   const narrow = { viewport: { width: 360, height: 640 }, colorScheme: 'dark' } as const;
   await usePage(t, browser, `${url}/commands/${late}`, { ...narrow, allowed: /status of 409/ }, async (page) => {
     await page.getByText(/^SIGKILL in \d+ s$/).waitFor();
@@ -171,6 +172,33 @@ t.test('it is run again, pinned and deleted', async (t) => {
   });
   await usePage(t, browser, `${url}/commands/nothing`, { allowed: /status of 404/ }, async (page) => {
     await page.getByText('There is no such command (any more).').waitFor();
+  });
+});
+
+t.test('an answer that comes late does not undo what is known since', async (t) => {
+  const gate = join(temporaryFolder(t), 'gate');
+  const uuid = await durable(`until [ -e ${gate} ]; do sleep 0.02; done`);
+  await usePage(t, browser, `${url}/commands/${uuid}`, {}, async (page) => {
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    const { promise: isKnown, resolve } = Promise.withResolvers<void>();
+    await page.route(
+      `**/${uuid}?output=false`,
+      async (route) => {
+        const response = await route.fetch();
+        writeFileSync(gate, '');
+        await isKnown;
+        await route.fulfill({ response });
+      },
+      { times: 1 },
+    );
+    await page.getByRole('button', { name: 'Pin' }).click();
+    await page.getByText('all went well').waitFor();
+    const late = page.waitForResponse((response) => response.url().endsWith('?output=false'));
+    resolve();
+    await (await late).finished();
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))');
+    t.ok(await page.getByText('all went well').isVisible());
+    t.equal(await page.getByRole('button', { name: 'Stop' }).count(), 0);
   });
 });
 

@@ -20,6 +20,8 @@ export class LiveCommand {
   readonly #noteOfGap: (bytes: number) => string;
   readonly #ending = new AbortController();
   #willShow = false;
+  /** How often we have asked for it. */
+  #asked = 0;
 
   /** @param noteOfGap what to say where the middle of the output is not kept. */
   constructor(client: Shellvisor, uuid: string, noteOfGap: (bytes: number) => string) {
@@ -34,8 +36,11 @@ export class LiveCommand {
   }
 
   async reload(): Promise<void> {
+    const asked = ++this.#asked;
     try {
       const command = await withSession(this.#client.get(this.uuid, { output: false }));
+      // Answers may overtake each other. Whoever has asked since gets what is newer.
+      if (asked !== this.#asked) return;
       this.command.value = command;
       this.progress.value = command.progress;
     } catch (error) {
