@@ -124,6 +124,16 @@ t.test('what is wrong with a request is said beside it, and nothing is lost', as
       'and on a telephone',
       async () => (await page.evaluate('document.documentElement.scrollWidth')) === 360,
     );
+    await page.getByRole('textbox', { name: 'Script', exact: true }).fill('');
+    await page.getByLabel('Environment').fill('');
+    await page.getByText('How it runs').click();
+    await page.getByLabel('Nice').press('Control+Enter');
+    const problem = page.getByRole('alert').getByText(/^script must/);
+    await problem.waitFor();
+    await until('what belongs to no field is seen, too', async () => {
+      const { y = -1 } = (await problem.boundingBox()) ?? {};
+      return y > 0 && y < 640;
+    });
   });
 });
 
@@ -182,7 +192,7 @@ t.test('all that a request can say is said in the form, and the curl copied from
       max_open_files: 64,
     });
     await page.getByText('Script and details').click();
-    for (const fact of ['durable, Pinned', 'TOKEN=***', '"first"', '6 B, which', '5:00', '64', 'end it', 'yes']) {
+    for (const fact of ['durable, pinned', 'TOKEN=***', '"first"', '6 B, which', '5:00', '64', 'end it', 'yes']) {
       await page.locator('.facts dd').getByText(fact).first().waitFor();
     }
     t.same(await barriersOf(page), []);
@@ -241,6 +251,8 @@ t.test('each wrong value is named where it was typed, in the words of the server
     await page.getByLabel('Предел времени').fill('20 мин');
     await page.keyboard.press('Control+Enter');
     t.match(await reaches(await cameTo(page), 'EXECUTED'), { options: { timeout_ms: 1_200_000 } });
+    await page.getByText('Скрипт и подробности').click();
+    await page.getByText('долгая (durable)', { exact: true }).waitFor();
   });
 });
 

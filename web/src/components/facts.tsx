@@ -10,7 +10,7 @@ import { sandboxOf } from '../run/form.ts';
 import { textOfSize } from '../run/units.ts';
 
 export function Facts({ command, steps }: { command: Command; steps: readonly Transition[] | undefined }) {
-  const { facts, filters, locale, bytes } = words.value;
+  const { facts, locale, bytes } = words.value;
   const { rerun_of: rerunOf, labels } = command;
   const time = (text: string | null) =>
     text === null ? null : (
@@ -35,7 +35,7 @@ export function Facts({ command, steps }: { command: Command; steps: readonly Tr
           .join(', ')}
       </Fact>
       <Fact name={facts.kind}>
-        {[filters.durables[`${command.durable}`], command.pinned && filters.pinned].filter(Boolean).join(', ')}
+        {[facts.durables[`${command.durable}`], command.pinned && facts.pinned].filter(Boolean).join(', ')}
       </Fact>
       <Inputs command={command} />
       <Options command={command} />

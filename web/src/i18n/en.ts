@@ -237,6 +237,8 @@ export const en = {
     output: 'Output',
     labels: 'Labels',
     kind: 'Kind',
+    durables: { true: 'durable', false: 'regular' },
+    pinned: 'pinned',
     bytesOf: (size: string) => `${size}, which are not shown`,
     rerunOf: 'Repeats',
     progress: 'Progress',

@@ -224,6 +224,8 @@ export const ru: Words = {
     output: 'Вывод',
     labels: 'Метки',
     kind: 'Вид',
+    durables: { true: 'долгая (durable)', false: 'обычная' },
+    pinned: 'закреплена',
     bytesOf: (size) => `${size}, они не показываются`,
     rerunOf: 'Повторяет',
     progress: 'Ход выполнения',
@@ -236,7 +238,7 @@ export const ru: Words = {
     killIn: (seconds) => `SIGKILL через ${seconds} с`,
     terminating: 'Её попросили завершиться сигналом SIGTERM.',
     ignores: 'На SIGTERM не отзывается: её завершает SIGKILL.',
-    killing: 'Её завершает SIGKILL: так захотел кто-то.',
+    killing: 'Её завершает SIGKILL: ждать не стали.',
     rerun: 'Выполнить ещё раз',
     edit: 'Изменить и выполнить',
     pin: 'Закрепить',
@@ -309,7 +311,7 @@ export const ru: Words = {
       return exitCode === null ? 'начаться не успела' : `завершилась с кодом ${exitCode}`;
     },
     killed: (after, isWanted) => {
-      const why = isWanted ? 'так захотел кто-то' : 'на SIGTERM не отозвалась';
+      const why = isWanted ? 'ждать не стали' : 'на SIGTERM не отозвалась';
       return `убита SIGKILL ${after === undefined ? 'сразу' : `через ${after}`}: ${why}`;
     },
     exit: (code) => (code === 0 ? 'Завершилась сама, всё в порядке.' : `Завершилась сама с кодом ${code}.`),

@@ -110,10 +110,13 @@ function RunForm({ initial, source }: { initial: Form; source?: Command }) {
 const hasOther = (form: Form, names: readonly (keyof Form)[]) =>
   names.some((name) => `${form[name]}` !== `${EMPTY_FORM[name]}`);
 
-/** Leads to what is wrong. */
+/** Leads to what is wrong; where that is in no field, to what is said of it. */
 function showFirstProblem(form: HTMLFormElement | null): void {
   const field = form?.querySelector<HTMLElement>('[aria-invalid]');
-  if (field == null) return;
+  if (field == null) {
+    form?.querySelector('.problem:not(:empty)')?.scrollIntoView({ block: 'center' });
+    return;
+  }
   const around = field.closest('details');
   if (around !== null) around.open = true;
   field.focus();

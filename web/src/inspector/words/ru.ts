@@ -38,7 +38,7 @@ export const ru: InspectorWords = {
   created: 'создан',
   lives: 'уже есть',
   ended: { done: 'завершён', error: 'ошибка', stopped: 'остановлен' },
-  path: (from, to) => (from === '' ? `к ${to}` : `от ${from} к ${to}`),
+  path: (from, to) => (from === '' ? `к ${to}` : `${from} к ${to}`),
   columns: { time: 'Время', since: 'Прошло', from: 'От кого', to: 'Кому', event: 'Событие', state: 'Состояние' },
   details: 'Что выбрано',
   facts: {
