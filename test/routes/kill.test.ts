@@ -1,10 +1,15 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { startApp } from '../helpers/app.ts';
+import { temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
 t.test('a kill needs no grace: at once, in the grace of a stop, and in that of a timeout', async (t) => {
   const { request, submit, reaches } = await startApp(t, { stopGraceMs: 60_000, maxParallel: 2 });
-  const stubborn = `trap '' TERM; while :; do sleep 0.05; done`;
+  const folder = temporaryFolder(t);
+  const stubborn = `trap '' TERM; touch ${folder}/$SHELLVISOR_COMMAND_UUID; while :; do sleep 0.05; done`;
+  const ignoresTerm = (uuid: string) => until('it ignores SIGTERM', () => existsSync(join(folder, uuid)));
   const kill = (uuid: string) => request('PATCH', `/api/v1/commands/${uuid}?kill=true`);
   const stepsOf = async (uuid: string): Promise<{ event: string; to: string; at: string; until?: string }[]> =>
     (await request('GET', `/api/v1/commands/${uuid}/transitions`)).body;
@@ -24,6 +29,7 @@ t.test('a kill needs no grace: at once, in the grace of a stop, and in that of a
 
   const stopped = await submit(stubborn);
   await stepTo(stopped, 'running');
+  await ignoresTerm(stopped);
   const stop = request('PATCH', `/api/v1/commands/${stopped}?kill=false`);
   t.equal(lasts(await stepTo(stopped, 'terminating')), 60_000);
   t.same(
@@ -33,10 +39,10 @@ t.test('a kill needs no grace: at once, in the grace of a stop, and in that of a
   t.match(await reaches(stopped, 'STOPPED'), killed);
   t.same(await briefOf(stopped), ['stop → executing.terminating', 'kill → executing.killing', ...end]);
 
-  const { body } = await request('POST', '/api/v1/commands', { script: stubborn, timeout_ms: 300 });
+  const { body } = await request('POST', '/api/v1/commands', { script: stubborn, timeout_ms: 1000 });
   const late: string = body.uuid;
   await stepTo(late, 'terminating');
-  t.equal(lasts(await stepTo(late, 'running')), 300);
+  t.equal(lasts(await stepTo(late, 'running')), 1000);
   t.match(await kill(late), { status: 409, body: { code: 'COMMAND_ENDED' } });
   t.match(await reaches(late, 'FAILED'), { reason: 'timeout', signal: 'SIGKILL', stopped_by: null });
 
