@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import t from 'tap';
 import { startApp } from '../helpers/app.ts';
 import { startBrowser } from '../helpers/browser.ts';
-import { temporaryFolder } from '../helpers/server.ts';
+import { freePort, serverPid, startServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 import { barriersOf, longestTask, usePage } from '../helpers/web.ts';
 
@@ -140,6 +140,24 @@ t.test('the grace of a stop is counted down, whoever stops it, and cut short by 
     await line(page, 'ready').waitFor();
     await patch(atOnce, '?kill=true');
     await page.getByText('Stopped by somebody: SIGKILL killed it at once, as somebody wanted.').waitFor();
+  });
+});
+
+t.test('neither a reload nor a crash of the server leaves a gap in its output', async (t) => {
+  const server = await startServer(t, { PORT: `${await freePort()}` });
+  const gate = join(temporaryFolder(t), 'gate');
+  const script = `seq 1000; until [ -e ${gate} ]; do sleep 0.02; done; seq 1001 2000`;
+  const { body } = await server.request('POST', '/api/v1/durables/commands', { script });
+  const allowed = /ERR_|Failed to load/;
+  await usePage(t, browser, `${server.url}/commands/${body.uuid}`, { allowed }, async (page) => {
+    await page.getByText('1,000 lines').waitFor();
+    await page.reload();
+    await page.getByText('1,000 lines').waitFor();
+    process.kill(await serverPid(server), 'SIGKILL');
+    writeFileSync(gate, '');
+    await page.getByText('all went well').waitFor({ timeout: 60_000 });
+    await page.getByText('2,000 lines').waitFor();
+    await line(page, '2000').last().waitFor();
   });
 });
 
