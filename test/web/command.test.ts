@@ -220,6 +220,26 @@ t.test('an answer that comes late does not undo what is known since', async (t) 
   });
 });
 
+t.test('a page that can not show what it got says so, and tries again', async (t) => {
+  const uuid = await submit('echo fine');
+  await reaches(uuid, 'EXECUTED');
+  await usePage(t, browser, url, {}, async (page) => {
+    await page.route(
+      `**/${uuid}?output=false`,
+      async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...(await response.json()), labels: null } });
+      },
+      { times: 1 },
+    );
+    await page.goto(`${url}/commands/${uuid}`);
+    const problem = page.getByRole('alert').filter({ hasText: 'Something in this page has failed: TypeError' });
+    await problem.waitFor();
+    await problem.getByRole('button').click();
+    await line(page, 'fine').waitFor();
+  });
+});
+
 t.test('its statechart shows where it is while it runs, and its path step by step when it has ended', async (t) => {
   const gate = join(temporaryFolder(t), 'gate');
   const uuid = await durable(`echo ready; until [ -e ${gate} ]; do sleep 0.02; done; exit 3`);

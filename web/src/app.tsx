@@ -1,5 +1,6 @@
 /** The whole page: who is let in sees the screen of the address. */
 import { useEffect } from 'preact/hooks';
+import { Boundary } from './components/boundary.tsx';
 import { ConfirmDialog } from './components/confirm-dialog.tsx';
 import { Layout } from './components/layout.tsx';
 import { lazy } from './components/lazy.tsx';
@@ -38,7 +39,11 @@ function Content() {
     case 'out':
       return <LoginScreen />;
     case 'in':
-      return <LiveScreen />;
+      return (
+        <Boundary key={screen.value.name}>
+          <LiveScreen />
+        </Boundary>
+      );
     default:
       return state.value satisfies never;
   }

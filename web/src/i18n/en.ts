@@ -41,6 +41,7 @@ export const en = {
   bytes: ['B', 'kB', 'MB', 'GB', 'TB'],
   errors,
   unreachable: 'The server does not answer.',
+  broken: (what: string) => `Something in this page has failed: ${what}`,
   statuses,
   reasons,
   nav: {

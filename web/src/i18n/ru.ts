@@ -19,6 +19,7 @@ export const ru: Words = {
     DRAINING: 'Сервер завершает работу.',
   },
   unreachable: 'Сервер не отвечает.',
+  broken: (what: string) => `На этой странице что-то сломалось: ${what}`,
   statuses: {
     QUEUED: 'Ждёт',
     EXECUTING: 'Выполняется',
