@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { Benchmark } from './benchmark.ts';
+import { cluster } from './cluster.ts';
 import { dashboard } from './dashboard.ts';
 import { deletions } from './deletions.ts';
 import { durableOutput } from './durable-output.ts';
@@ -25,6 +26,7 @@ const benchmarks: Record<string, Benchmark> = {
   deletions,
   memory,
   dashboard,
+  cluster,
 };
 
 const { values, positionals } = parseArgs({

@@ -28,7 +28,10 @@ export interface Server {
   probe(): Promise<Probed>;
 }
 
-/** Starts a server with these settings on an empty database, and waits until it listens. */
+/**
+ * Starts a server with these settings on an empty database of its own, or on that of `DATABASE_URL`, and waits until it
+ * listens.
+ */
 export async function startServer(run: Run, settings: Record<string, string> = {}): Promise<Server> {
   const dataDir = mkdtempSync(join(tmpdir(), 'shellvisor-bench-'));
   run.cleanup.defer(() => rm(dataDir, { recursive: true, force: true }));
@@ -60,8 +63,8 @@ export async function startServer(run: Run, settings: Record<string, string> = {
   run.cleanup.defer(() => end(child, exited));
 
   const url = await apiUrl(child);
-  // It runs already: this only asks where.
-  const { url: databaseUrl } = await startEmbedded({ dataDir: clusterDir });
+  // One of its own runs already: this only asks where.
+  const databaseUrl = settings.DATABASE_URL ?? (await startEmbedded({ dataDir: clusterDir })).url;
   const launcher = child.pid as number;
   const children = readFileSync(`/proc/${launcher}/task/${launcher}/children`, 'latin1').trim().split(' ');
   const server = Number(children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('server.ts')));

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { Keyring } from '../src/access/keyring.ts';
 import { buildApp } from '../src/app.ts';
-import type { Commander, CommandKeeper, CommandReader, Metrics, Readiness } from '../src/ports.ts';
+import type { Commander, CommandKeeper, CommandReader, Metrics, Nodes, Readiness } from '../src/ports.ts';
 
 /** Where the document is kept. */
 export const OPENAPI_FILE = fileURLToPath(new URL('../docs/open-api.yml', import.meta.url));
@@ -15,6 +15,7 @@ export function buildDocumentedApp() {
     commander: {} as Commander,
     reader: {} as CommandReader,
     keeper: {} as CommandKeeper,
+    nodes: {} as Nodes,
     readiness: async () => ({}) as Readiness,
     metrics: {} as Metrics,
     isStorageError: () => false,

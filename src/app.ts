@@ -12,13 +12,14 @@ import { acceptJsonOnly } from './limits/json-body.ts';
 import { DEFAULT_LIMITS, type RequestLimits } from './limits/limits.ts';
 import { registerRequestLog, requestIdOf } from './logging.ts';
 import { registerDocs, registerOpenApi } from './openapi.ts';
-import type { Commander, CommandKeeper, CommandReader, Inspection, Metrics, Readiness } from './ports.ts';
+import type { Commander, CommandKeeper, CommandReader, Inspection, Metrics, Nodes, Readiness } from './ports.ts';
 import { commandRoutes } from './routes/commands.ts';
 import { dashboardRoutes } from './routes/dashboard.ts';
 import { eventRoutes } from './routes/events.ts';
 import { inspectRoutes } from './routes/inspect.ts';
 import { listRoutes } from './routes/list.ts';
 import { manageRoutes } from './routes/manage.ts';
+import { nodeRoutes } from './routes/nodes.ts';
 import { outputRoutes } from './routes/output.ts';
 import { pinRoutes } from './routes/pins.ts';
 import { pruneRoutes } from './routes/prune.ts';
@@ -37,6 +38,8 @@ export interface AppOptions {
   commander: Commander;
   reader: CommandReader;
   keeper: CommandKeeper;
+  /** The servers that share the work. */
+  nodes: Nodes;
   readiness: () => Promise<Readiness>;
   metrics: Metrics;
   /** Shows the actors, where that is wanted. */
@@ -90,6 +93,7 @@ export async function buildApp(given: AppOptions): Promise<FastifyInstance> {
   await app.register(pinRoutes, options);
   await app.register(eventRoutes, options);
   await app.register(manageRoutes, options);
+  await app.register(nodeRoutes, options);
   await app.register(inspectRoutes, options);
   if (options.dashboard !== undefined) await app.register(dashboardRoutes, { dashboard: options.dashboard });
   return app;

@@ -85,6 +85,8 @@ export interface Retention {
 export interface StoredOutput {
   /** Where it ends: the place behind its last byte in all that was printed. */
   upTo: number;
+  /** Where what this run has printed begins: behind the output of earlier ones, which were lost. */
+  base: number;
   /** What of it is kept, as the server under which it began has said. */
   limit: OutputLimit;
 }
@@ -120,6 +122,10 @@ export interface RunOptions {
   maxOpenFiles?: number | undefined;
   /** Undefined: it runs in none, unless the server puts all in one. */
   sandbox?: SandboxOptions | undefined;
+  /** The kind of node that it is to run on; undefined: any. */
+  nodeLabel?: string | undefined;
+  /** Whether it is begun anew when who ran it is gone; else it has failed then. */
+  rerunWhenLost?: boolean | undefined;
 }
 
 /** What a client hands to its script. What it has not given is not there. */
@@ -225,6 +231,8 @@ export interface NewCommand extends StoredRequest {
   /** Undefined: its client has given no key. */
   idempotency: Idempotency | undefined;
   pinned: boolean;
+  /** Whether any node of the cluster may run it; else this server does. */
+  forAnyNode: boolean;
 }
 
 /** How the process of a command ended, as its runner saw it. */
@@ -297,6 +305,8 @@ export interface CommandRecord {
   endedAt: number | null;
   durationMs: number | null;
   stoppedBy: CallerName;
+  /** The name of the node that runs it, or ran it last; null: none yet, or its server is no node. */
+  node: string | null;
 }
 
 /** What of a command tells how it ended. */

@@ -1,9 +1,11 @@
 /** The configuration, read from the environment. The only file that reads `process.env`. */
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_TIMER_MS, type Retention } from './command.ts';
 import { StartupError } from './errors.ts';
 import type { ScriptsConfig } from './ports.ts';
+import { NODE_LABEL } from './run-options.ts';
 
 // Each schema's message says what the variable must be: "<NAME> must be <message>".
 const wholeNumber = (min: number, max: number) =>
@@ -93,7 +95,34 @@ const schema = z.object({
   SHELLVISOR_MAX_STREAMS: wholeNumber(0, 1_000_000).default(500),
   SHELLVISOR_MAX_HELD_BYTES: wholeNumber(16_777_216, Number.MAX_SAFE_INTEGER).default(268_435_456),
   SHELLVISOR_INSPECT: oneOf('0', '1').default('0'),
+  SHELLVISOR_CLUSTER: oneOf('on', 'off').default('off'),
+  SHELLVISOR_NODE_NAME: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,100}$/, '1 to 100 ASCII characters without spaces')
+    .optional(),
+  SHELLVISOR_NODE_LABELS: z
+    .string()
+    .transform((text) => text.split(/[\s,]+/).filter((label) => label !== ''))
+    .refine(
+      (labels) => labels.every((label) => NODE_LABEL.test(label)),
+      'labels such as gpu,large with commas between them, each of 1 to 63 letters, digits, dots, dashes and underscores',
+    )
+    .optional(),
+  SHELLVISOR_CLUSTER_MAX_PARALLEL: wholeNumber(1, 1_000_000).optional(),
+  SHELLVISOR_NODE_LOST_MS: wholeNumber(5000, 3_600_000).default(20_000),
 });
+
+/** What a server is in a cluster. */
+export interface ClusterConfig {
+  /** What people call it. */
+  name: string;
+  /** Of which kinds it is. */
+  labels: readonly string[];
+  /** How many commands all nodes may run together; undefined: as many as they have slots. */
+  maxParallel: number | undefined;
+  /** After how long without a sign of life a node counts as lost. */
+  lostMs: number;
+}
 
 /** The configuration of the server. All times are in ms. */
 export interface Config {
@@ -142,6 +171,8 @@ export interface Config {
   maxStreams: number;
   /** How many bytes large requests and answers may take together. */
   maxHeldBytes: number;
+  /** Undefined: it shares its work with no other server. */
+  cluster: ClusterConfig | undefined;
   /** Whether those who may do everything can follow what happens in the actors. */
   inspect: boolean;
   /** The environment that scripts get their clean one from. */
@@ -219,8 +250,23 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxConnections: v.SHELLVISOR_MAX_CONNECTIONS,
     maxStreams: v.SHELLVISOR_MAX_STREAMS,
     maxHeldBytes: v.SHELLVISOR_MAX_HELD_BYTES,
+    cluster: v.SHELLVISOR_CLUSTER === 'off' ? undefined : clusterOf(v),
     inspect: v.SHELLVISOR_INSPECT === '1',
     environment: env,
+  };
+}
+
+function clusterOf(v: z.infer<typeof schema>): ClusterConfig {
+  if (v.DATABASE_URL === undefined) {
+    throw new StartupError(
+      'SHELLVISOR_CLUSTER=on wants DATABASE_URL, the database that all nodes share; the embedded PostgreSQL serves one server',
+    );
+  }
+  return {
+    name: v.SHELLVISOR_NODE_NAME ?? hostname(),
+    labels: [...new Set(v.SHELLVISOR_NODE_LABELS)],
+    maxParallel: v.SHELLVISOR_CLUSTER_MAX_PARALLEL,
+    lostMs: v.SHELLVISOR_NODE_LOST_MS,
   };
 }
 

@@ -38,6 +38,45 @@ export class CommandElsewhere extends DomainError {
   }
 }
 
+/** A command wants a kind of node that there is none of. */
+export class NodeUnknown extends DomainError {
+  readonly code = 'NODE_UNKNOWN';
+  readonly statusCode = 400;
+  /** @param known the labels that nodes have. */
+  constructor(label: string, known: readonly string[]) {
+    const those = known.length === 0 ? 'none has any label' : `there are ${inShort(known)}`;
+    super(`no node has the label ${label}; ${those}`);
+  }
+}
+
+/** A command wants a kind of node, and has secrets, which only the node that got them knows. */
+export class SecretsStay extends DomainError {
+  readonly code = 'NODE_UNKNOWN';
+  readonly statusCode = 400;
+  constructor(label: string) {
+    super(
+      `a command with secret_env runs on the node that it is sent to, since its values are stored nowhere; send it to one with the label ${label}`,
+    );
+  }
+}
+
+export class NodeNotFound extends DomainError {
+  readonly code = 'NODE_NOT_FOUND';
+  readonly statusCode = 404;
+  constructor() {
+    super('there is no node with this id that has not left; GET /manage/nodes lists them');
+  }
+}
+
+/** There is only this server. */
+export class ClusterOff extends DomainError {
+  readonly code = 'CLUSTER_OFF';
+  readonly statusCode = 404;
+  constructor() {
+    super('this server shares its work with no others: it runs without SHELLVISOR_CLUSTER=on');
+  }
+}
+
 /** An `Idempotency-Key` came again with a request that is not the first one. */
 export class IdempotencyKeyReused extends DomainError {
   readonly code = 'IDEMPOTENCY_KEY_REUSED';
@@ -305,3 +344,12 @@ export class UrlTooLong extends DomainError {
 
 /** The server can't start. The message is one line, complete, for the person at the terminal. */
 export class StartupError extends Error {}
+
+/** The other nodes have given this one up while it did not answer: it can only begin anew, as another one. */
+export class NodeFenced extends StartupError {
+  constructor() {
+    super(
+      'the other nodes have given this one up, since it did not answer for a while; what it ran is not its own any more',
+    );
+  }
+}

@@ -1,19 +1,26 @@
 /** What the routes talk to: closed until the database is there and what it holds has been taken up. */
-import { StorageUnavailable } from './errors.ts';
-import type { Commander, CommandKeeper, CommandReader } from './ports.ts';
+import { ClusterOff, StorageUnavailable } from './errors.ts';
+import type { Commander, CommandKeeper, CommandReader, Nodes } from './ports.ts';
 
 type Behind = Commander & CommandReader & CommandKeeper;
 
-export class Gate implements Behind {
+export class Gate implements Behind, Nodes {
   #commander: Commander | undefined;
   #reader: CommandReader | undefined;
   #keeper: CommandKeeper | undefined;
+  #nodes: Nodes | undefined;
+  readonly #isInCluster: boolean;
+
+  constructor(isInCluster = false) {
+    this.#isInCluster = isInCluster;
+  }
 
   /** Lets requests through. Until then each is refused with StorageUnavailable. */
-  open(commander: Commander, reader: CommandReader, keeper: CommandKeeper): void {
+  open(commander: Commander, reader: CommandReader, keeper: CommandKeeper, nodes?: Nodes): void {
     this.#commander = commander;
     this.#reader = reader;
     this.#keeper = keeper;
+    this.#nodes = nodes;
   }
 
   async submit(...args: Parameters<Behind['submit']>) {
@@ -63,6 +70,16 @@ export class Gate implements Behind {
   }
   async requestOf(...args: Parameters<Behind['requestOf']>) {
     return opened(this.#reader).requestOf(...args);
+  }
+  async nodes() {
+    return this.#shared().nodes();
+  }
+  async drain(...args: Parameters<Nodes['drain']>) {
+    return this.#shared().drain(...args);
+  }
+  #shared(): Nodes {
+    if (!this.#isInCluster) throw new ClusterOff();
+    return opened(this.#nodes);
   }
   events(...args: Parameters<Behind['events']>) {
     return opened(this.#reader).events(...args);

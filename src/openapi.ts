@@ -1,5 +1,4 @@
 /** The OpenAPI document, made from the schemas of the routes, and the page at /docs that shows it. */
-import { readFileSync } from 'node:fs';
 import swagger, { type SwaggerOptions, type SwaggerTransformObject } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
@@ -10,8 +9,7 @@ import type { Access } from './access/caller.ts';
 import { guardScope } from './access/guard.ts';
 import { hardenPages } from './access/headers.ts';
 import { errors } from './routes/schemas.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+import { VERSION } from './version.ts';
 
 type OpenApi = ReturnType<SwaggerTransformObject> & { components: { schemas: Record<string, object> } };
 type Override = NonNullable<RegistryToJSONSchemaParams['override']>;
@@ -103,7 +101,7 @@ const options: SwaggerOptions = {
     openapi: '3.1.0',
     info: {
       title: 'shellvisor',
-      version,
+      version: VERSION,
       description:
         'Runs bash scripts in parallel and keeps their status and every byte of their output in PostgreSQL.\n\n' +
         'Any request may also be answered with 400 (`BAD_REQUEST`, `BAD_URL`: it is not valid HTTP, or could be read in two ' +

@@ -18,6 +18,7 @@ import type {
   StoredOutput,
   StoredRequest,
   Stream,
+  TerminalStatus,
   Transition,
 } from './command.ts';
 
@@ -144,7 +145,10 @@ export interface ProcessRunner {
 }
 
 /** What of a command is not kept in memory while it waits. */
-export type Begun = Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'>;
+export interface Begun extends Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'> {
+  /** Where the output of this run begins: behind that of earlier ones, which were lost. */
+  outputBase: number;
+}
 
 /**
  * The one writer. Batches what all commands write into few transactions; each promise resolves when its own batch
@@ -165,8 +169,11 @@ export interface Journal {
   replay(idempotency: Idempotency, by: CallerName): Promise<string | null>;
   /** Marks a command `EXECUTING`. @returns what to run, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<Begun | null>;
-  /** Opens the output of a command; `stored` of it was written by a server before this one. */
-  openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput;
+  /**
+   * Opens the output of a command. `stored`: what of it was written by a server before this one, or where it begins, behind
+   * that of earlier runs.
+   */
+  openOutput(uuid: string, durable: boolean, stored?: StoredOutput | number): CommandOutput;
   /**
    * Keeps a step of the machine of a command: it is stored with the outcome, or when for about 100 ms there is neither that
    * nor another step. Not to be told are the first admission and the last step, behind the outcome: they are known.
@@ -351,6 +358,80 @@ export interface StorageUse {
   bytes: number;
   /** What all tables take on the disk of the database, in bytes. */
   diskBytes: number;
+}
+
+/** A command that waits and is to be run, as far as whoever runs it has to know it. */
+export type Waiting = Pick<NewCommand, 'uuid' | 'durable' | 'options'>;
+
+/** What a node does with commands for the cluster. */
+export interface NodeWork {
+  /** How many more commands it could run at this moment. */
+  freeSlots(): number;
+  /** Whether it has this command: being stored, waiting or running. */
+  has(uuid: string): boolean;
+  /** Runs commands that it has taken. */
+  admit(commands: readonly Waiting[]): void;
+  /** Stops a command, if it has it. @param kill whether by SIGKILL at once. */
+  stop(uuid: string, by: CallerName, kill: boolean): void;
+}
+
+/** The queue that several servers, its nodes, take commands from. */
+export interface SharedQueue {
+  /** How many commands wait that no node has taken, as of the last second. */
+  readonly waiting: number;
+  /** Whether this node is of that kind; undefined means any. */
+  isOfKind(label: string | undefined): boolean;
+  /** @throws NodeUnknown when no node is of this kind. */
+  demandKind(label: string): Promise<void>;
+  /** Takes commands for this node from now on, while it has free slots. */
+  serve(node: NodeWork): void;
+  /** Says that a slot may be free. */
+  wake(): void;
+  /** Takes nothing more; resolves when nothing is under way. */
+  rest(): Promise<void>;
+  /**
+   * Stops a command wherever it is. @returns how it has ended, once that is stored. @throws CommandNotFound; StopNotStored
+   * after `ms`, the stop goes on.
+   */
+  stop(uuid: string, by: CallerName, kill: boolean, ms: number): Promise<TerminalStatus>;
+}
+
+/** A server of a cluster. */
+export interface NodeState {
+  /** Another one each time that it begins anew. */
+  id: string;
+  /** What people call it. */
+  name: string;
+  version: string;
+  /** Of which kinds it is. */
+  labels: readonly string[];
+  /**
+   * `draining`: it takes no more commands, and still has some; `drained`: it has none; `quiet`: its heartbeat does not come;
+   * `lost`: the others have given it up; `left`: it has shut down.
+   */
+  state: 'up' | 'draining' | 'drained' | 'quiet' | 'lost' | 'left';
+  /** Whether it is the one that answers. */
+  isSelf: boolean;
+  /** How many commands it runs at once. */
+  slots: number;
+  executing: number;
+  /** Commands that wait for it alone. */
+  waiting: number;
+  /** In ms since the epoch. */
+  startedAt: number;
+  /** Null: none is known. */
+  lastHeartbeatAt: number | null;
+}
+
+/** The servers that share the work. */
+export interface Nodes {
+  /** All that are up, and those that were until a day ago; oldest first. */
+  nodes(): Promise<NodeState[]>;
+  /**
+   * Has a node take no more commands, or take some again.
+   * @param id of a node; `self`: the one that answers. @throws NodeNotFound
+   */
+  drain(id: string, isDraining: boolean): Promise<void>;
 }
 
 /** What clients may do with commands. */

@@ -16,6 +16,12 @@ const OPEN_FILES_MIN = 16;
 /** More than this the kernel gives nobody (NR_OPEN, see proc_sys_fs(5)). */
 const OPEN_FILES_MAX = 2_147_483_584;
 
+/** What a kind of node may be called. */
+export const NODE_LABEL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const NODE = 'node must be such as {"label": "gpu"}: 1 to 63 letters, digits, dots, dashes and underscores';
+
+const ON_LOST = ['fail', 'rerun'] as const;
+
 const SANDBOX = 'sandbox must be true, false or {"network": true}';
 
 /** The keys of a request, each with the sentence that a wrong value is answered with. */
@@ -50,6 +56,17 @@ export const optionFields = {
       'Whether it runs in a sandbox: it reads the file system, but for what the server keeps, writes its working folder and a /tmp of ' +
         'its own alone, sees no other processes, and reaches no network unless `network` is true',
     ),
+  node: z
+    .strictObject({ label: z.string(NODE).regex(NODE_LABEL, NODE) }, NODE)
+    .optional()
+    .describe('Which kind of node it is to run on, where several servers share the work; unless given, any'),
+  on_lost: z
+    .enum(ON_LOST, `on_lost must be one of ${ON_LOST.join(', ')}`)
+    .optional()
+    .describe(
+      'When whoever ran it is gone, with its machine or by a crash: `fail` (unless given) ends it as `lost`; `rerun` has it ' +
+        'run again, its output behind what it had printed. Then parts of it may have run twice',
+    ),
 };
 
 /** Options as they are stored and shown: only those that the client gave. */
@@ -66,6 +83,8 @@ export function optionsFromJson(json: OptionsJson): RunOptions {
     maxProcesses: json.max_processes,
     maxOpenFiles: json.max_open_files,
     sandbox: sandboxFromJson(json.sandbox),
+    nodeLabel: json.node?.label,
+    rerunWhenLost: json.on_lost === 'rerun' || undefined,
   };
 }
 
@@ -79,6 +98,8 @@ export function optionsToJson(options: RunOptions): OptionsJson {
     max_processes: options.maxProcesses,
     max_open_files: options.maxOpenFiles,
     sandbox: options.sandbox && (options.sandbox.network ? { network: true } : true),
+    node: options.nodeLabel === undefined ? undefined : { label: options.nodeLabel },
+    on_lost: options.rerunWhenLost ? 'rerun' : undefined,
   };
 }
 

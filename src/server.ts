@@ -12,7 +12,7 @@ import { buildApp } from './app.ts';
 import { banner } from './banner.ts';
 import { outputLimitOf } from './command.ts';
 import { type Config, loadConfig } from './config.ts';
-import { StartupError } from './errors.ts';
+import { NodeFenced, StartupError } from './errors.ts';
 import { armFailpoint, journalWithFailpoints, runnerWithFailpoints } from './failpoints.ts';
 import { Gate } from './gate.ts';
 import { assertFree, closeApp, listen } from './listening.ts';
@@ -27,9 +27,13 @@ import { connectLauncher, type LauncherOptions, type LauncherRunner } from './pr
 import { DASHBOARD } from './programs.ts';
 import { findAccount } from './scripts/account.ts';
 import { onShutdownSignals, SHUTDOWN_SIGNALS } from './signals.ts';
+import { VERSION } from './version.ts';
 
-/** How a server ends: with all that runs, or leaving the scripts to the next server of its launcher. */
-type Ending = 'shut down' | 'hand over';
+/**
+ * How a server ends: with all that runs; leaving the scripts to the next server of its launcher; or having been given up by
+ * the other nodes, so that nothing that runs here is its own.
+ */
+type Ending = 'shut down' | 'hand over' | 'fenced';
 
 /** What was started so far and has to be closed. */
 interface Parts {
@@ -79,6 +83,7 @@ async function main(): Promise<void> {
       await closeAll(parts, ending, log);
       log.info({ ending }, 'ended');
       if (launcherLost) throw new Error('the launcher is gone');
+      if (ending === 'fenced') throw new Error('the other nodes have given this one up');
     },
   );
   // The end of the terminal reaches us too, but there it is for the launcher to say what it means.
@@ -101,6 +106,12 @@ async function main(): Promise<void> {
       ending = 'hand over';
       grace.close();
     },
+    onFenced() {
+      if (stopping.signal.aborted) return;
+      log.fatal('the other nodes have given this one up; what runs here is being killed, and it begins anew');
+      ending = 'fenced';
+      grace.close();
+    },
     onLost() {
       log.fatal('the launcher is gone; its scripts are being killed');
       launcherLost = true;
@@ -112,6 +123,7 @@ async function main(): Promise<void> {
   } catch (error) {
     if (stopping.signal.aborted) return;
     if (!(error instanceof StartupError)) throw error;
+    if (error instanceof NodeFenced) ending = 'fenced';
     await closeAll(parts, ending, log);
     fail(error);
   }
@@ -122,8 +134,11 @@ async function closeAll(parts: Parts, ending: Ending, log: Logger): Promise<void
   const { launcher, database, app, storage, commander } = parts;
   const steps = [
     // Clients are answered to the end, and what runs is stopped while they still can be.
-    () => (ending === 'shut down' ? commander?.drain() : launcher?.pause()),
+    // What runs in the server's own process ends with it, whatever comes next.
+    () => (ending === 'shut down' || launcher === undefined ? commander?.drain() : launcher.pause()),
+    () => (ending === 'shut down' ? storage?.cluster?.leave() : storage?.cluster?.rest()),
     () => app && closeApp(app),
+    () => (ending === 'fenced' ? launcher?.fenced() : undefined),
     () => storage?.close(),
     () => (ending === 'shut down' && database?.isOurs ? database.embedded?.stop() : undefined),
     () => launcher?.close(),
@@ -137,16 +152,12 @@ async function closeAll(parts: Parts, ending: Ending, log: Logger): Promise<void
   }
 }
 
-type LauncherEvents = Pick<LauncherOptions, 'onHandOver' | 'onLost'>;
+interface Events extends Pick<LauncherOptions, 'onHandOver' | 'onLost'> {
+  onFenced: () => void;
+}
 
 /** @param stopping ends waiting for the database, after the pause; what has been found by then is started to the end. */
-async function start(
-  config: Config,
-  log: Logger,
-  parts: Parts,
-  stopping: AbortSignal,
-  events: LauncherEvents,
-): Promise<void> {
+async function start(config: Config, log: Logger, parts: Parts, stopping: AbortSignal, events: Events): Promise<void> {
   const passes = armFailpoint(config.environment, config.dataDir);
   const keyring = new Keyring({ token: config.token, file: config.tokenFile });
   await assertFree(config);
@@ -159,7 +170,7 @@ async function start(
   const database = await locateDatabase(config.databaseUrl, config.dataDir, account?.uid);
   parts.database = database;
 
-  const gate = new Gate();
+  const gate = new Gate(config.cluster !== undefined);
   const inspector = config.inspect ? new ActorInspector() : undefined;
   const readiness = () => lookAtReadiness(parts, runner, stopping);
   const metrics = new PrometheusMetrics();
@@ -168,6 +179,7 @@ async function start(
     commander: gate,
     reader: gate,
     keeper: gate,
+    nodes: gate,
     readiness,
     metrics,
     inspection: inspector,
@@ -200,6 +212,14 @@ async function start(
       dataDir: config.dataDir,
       owner: launcher?.owner,
       runner,
+      cluster: config.cluster && {
+        node: { name: config.cluster.name, labels: config.cluster.labels, version: VERSION, slots: config.maxParallel },
+        maxTaken: config.cluster.maxParallel,
+        lostMs: config.cluster.lostMs,
+        onFenced: events.onFenced,
+        onLost: (node) => log.warn(node, 'a node is gone; what it ran is lost or runs again'),
+        onError: (err) => log.warn({ err }, 'something between the nodes has failed; trying again'),
+      },
       outputLimit: outputLimitOf(config.outputLimitBytes),
       onCommitted: (batch) => metrics.batch(batch),
       onRetry: (err, attempt) => log.warn({ err, attempt }, 'the database did not take a batch; trying again'),
@@ -230,6 +250,7 @@ async function start(
     journal: passes === undefined ? journal : journalWithFailpoints(journal, passes),
     reader: storage.reader,
     runner: passes === undefined ? runner : runnerWithFailpoints(runner, passes),
+    queue: storage.cluster,
     shutdownGraceMs: Math.min(config.stopGraceMs, config.shutdownMs * SHUTDOWN_GRACE_SHARE),
     onError: (message, uuid, err) => log.error({ err, uuid }, message),
     inspect: all(inspector?.observe, log.isLevelEnabled('debug') ? logTransitions(log) : undefined),
@@ -245,7 +266,8 @@ async function start(
   const { queued, living, lost, killed } = storage.recovered;
   commander.readmit(living);
   commander.admit(queued);
-  gate.open(commander, storage.reader, storage.keeper);
+  gate.open(commander, storage.reader, storage.keeper, storage.cluster);
+  storage.cluster?.serve(commander.work);
   for (const warning of runner.warnings) log.warn(warning);
   const found = { queued: queued.length, living: living.length, lost, killed };
   log.info({ address, scripts: runner.description, layers: runner.layers, ...found }, 'ready');

@@ -14,6 +14,11 @@ export const admission = (event: AdmissionEvent, at: number): Transition => ({ f
 export const START = { event: 'start', to: 'executing.starting' } as const;
 /** The server that ran it is gone, and no machine was left to take a step. */
 export const LOST = { event: 'lost', to: 'failed' } as const;
+/** The same for a command that is to be run again then. */
+export const LOST_AND_RERUN = { event: 'lost', to: 'queued' } as const;
+
+/** It was stopped before any server had it. */
+export const STOPPED_WAITING = { event: 'stop', to: 'storing' } as const;
 
 /** The event of the step behind the outcome. */
 export const STORED = 'store is done';

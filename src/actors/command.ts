@@ -79,6 +79,8 @@ export interface CommandResult {
 export interface StoreInput {
   uuid: string;
   outcome: Outcome;
+  /** Whether it was lost, and its client wants it to run again then: so this is not its outcome. */
+  runsAgain: boolean;
 }
 
 const notStarted: ProcessEnd = { kind: 'not_started' };
@@ -253,7 +255,11 @@ export const commandMachine = setup({
     storing: {
       invoke: {
         src: 'store',
-        input: ({ context }) => ({ uuid: context.uuid, outcome: context.outcome as Outcome }),
+        input: ({ context: { uuid, outcome, options } }) => ({
+          uuid,
+          outcome: outcome as Outcome,
+          runsAgain: outcome?.reason === 'lost' && options.rerunWhenLost === true,
+        }),
         onDone: [
           { guard: 'isExecuted', target: 'executed' },
           { guard: 'isStopped', target: 'stopped' },

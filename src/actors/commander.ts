@@ -1,6 +1,6 @@
 /** What the rest of the program sees of the actors: a `Commander`, and how to start and drain them. */
 import { randomUUID } from 'node:crypto';
-import { createActor, fromPromise, type InspectionEvent, sendParent, toPromise } from 'xstate';
+import { createActor, enqueueActions, fromPromise, type InspectionEvent, toPromise } from 'xstate';
 import { ByteBudget } from '../byte-budget.ts';
 import {
   type CallerName,
@@ -22,11 +22,12 @@ import {
   OptionUnsupported,
   QueueFull,
   SecretsMismatch,
+  SecretsStay,
   StopNotStored,
   StringsTooLarge,
   TimeoutTooLong,
 } from '../errors.ts';
-import type { Commander, CommandReader, Journal, ProcessRunner, Submission } from '../ports.ts';
+import type { Commander, CommandReader, Journal, NodeWork, ProcessRunner, SharedQueue, Submission } from '../ports.ts';
 import { admission } from '../transitions.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';
@@ -47,6 +48,8 @@ export interface CommanderOptions extends Limits {
   runner: ProcessRunner;
   maxParallel: number;
   maxQueued: number;
+  /** Where commands wait that any node may run; undefined: this server runs all of its own. */
+  queue?: SharedQueue | undefined;
   /** Told of what should not happen: a bug, or an outcome that could not be stored. */
   onError: (message: string, uuid: string, error: unknown) => void;
   /** Sees all that goes on in the actors; must not throw, an exception would escape from `send`. */
@@ -58,6 +61,8 @@ type Origin = Pick<NewCommand, 'rerunOf' | 'createdBy' | 'idempotency'>;
 
 /** The commander and the life of its actors. */
 export interface CommandSystem extends Commander {
+  /** What this server does for the queue of all nodes. */
+  readonly work: NodeWork;
   /** Admits commands that are stored as `QUEUED` already, in this order. */
   admit(commands: Iterable<Admission>): void;
   /** Goes on with commands whose scripts outlived the server before this one. */
@@ -68,7 +73,7 @@ export interface CommandSystem extends Commander {
 
 /** Makes the root supervisor and starts it. */
 export function createCommandSystem(options: CommanderOptions): CommandSystem {
-  const { journal, reader, maxQueued } = options;
+  const { journal, reader, maxQueued, queue } = options;
   // Not in the context of an actor, which debugging may show.
   const secrets = new WaitingSecrets(SECRETS_MAX_BYTES);
   const commandLogic = commandMachine.provide({
@@ -77,12 +82,18 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       store: fromPromise<void, StoreInput>(async ({ input }) => {
         // Of one that was stopped before its turn.
         secrets.take(input.uuid);
+        // Whoever takes over from us has it run again.
+        if (input.runsAgain) return;
         await journal.finish(input.uuid, input.outcome, new Date());
         options.runner.forget(input.uuid);
       }),
     },
     actions: {
-      releaseSlot: sendParent(({ context }) => ({ type: 'slot.released', uuid: context.uuid })),
+      releaseSlot: enqueueActions(({ context, enqueue }) => {
+        enqueue.sendParent({ type: 'slot.released', uuid: context.uuid });
+        // Behind the event.
+        if (queue !== undefined) enqueue(() => setImmediate(() => queue.wake()));
+      }),
       reportStoreFailure: ({ context }, { error }) =>
         options.onError('the outcome of a command could not be stored', context.uuid, error),
     },
@@ -144,8 +155,17 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     }
     const status = await reader.statusOf(uuid);
     if (status === null) throw new CommandNotFound();
-    if (status === 'QUEUED' || status === 'EXECUTING') throw new CommandElsewhere();
-    return status;
+    if (status !== 'QUEUED' && status !== 'EXECUTING') return status;
+    if (queue === undefined) throw new CommandElsewhere();
+    return queue.stop(uuid, by, kill, options.stopGraceMs + STORE_MS);
+  }
+
+  /** Refuses a command that no node would ever take. */
+  async function demandNode(label: string | undefined, forAnyNode: boolean): Promise<void> {
+    if (label === undefined) return;
+    if (queue === undefined) throw new OptionUnsupported('node places commands only where SHELLVISOR_CLUSTER is on');
+    if (!forAnyNode && !queue.isOfKind(label)) throw new SecretsStay(label);
+    await queue.demandKind(label);
   }
 
   /** Stores a command and admits it. @returns its uuid; null when another command has its key. */
@@ -161,18 +181,22 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     }
     const why = inputs.cwd === undefined ? null : await options.runner.refuseFolder(inputs.cwd);
     if (why !== null) throw new FolderRefused(why);
+    const forAnyNode = queue !== undefined && Object.keys(secretEnv).length === 0;
+    await demandNode(runOptions.nodeLabel, forAnyNode);
     if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
     const free = maxParallel - executing.size;
-    if (waiting.size + submissions.size - free >= maxQueued) throw new QueueFull();
+    const ahead = forAnyNode ? queue.waiting : waiting.size;
+    if (ahead + submissions.size - free >= maxQueued) throw new QueueFull();
     const bytes = request.script.length + (inputs.stdin?.length ?? 0);
     if (!secrets.hasRoomFor(secretEnv) || !storing.take(bytes)) throw new QueueFull();
     const uuid = randomUUID();
     const secretNames = Object.keys(secretEnv);
     const admit = () => {
+      if (forAnyNode) return;
       secrets.keep(uuid, secretEnv);
       supervisor.send({ type: 'admit', uuid, durable, options: runOptions });
     };
-    const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), ...origin };
+    const command = { ...request, pinned, secretNames, uuid, createdAt: new Date(), forAnyNode, ...origin };
     const admitted = journal.insert(command, admit).then((isStored) => {
       if (isStored) admit();
       return isStored;
@@ -212,7 +236,21 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     }
   }
 
+  function admitAll(commands: Iterable<Admission>): void {
+    for (const command of commands) {
+      journal.transition(command.uuid, admission('admit', Date.now()));
+      supervisor.send({ type: 'admit', ...command });
+    }
+  }
+
   return {
+    work: {
+      freeSlots: () => maxParallel - executing.size - waiting.size,
+      has: (uuid) => commands.has(uuid) || submissions.has(uuid),
+      admit: admitAll,
+      stop: (uuid, by, kill) => supervisor.send({ type: 'stop', uuid, by, kill }),
+    },
+
     submit(request, createdBy, idempotency) {
       const origin = { rerunOf: null, createdBy, idempotency };
       return once(origin, () => store(request, origin));
@@ -233,12 +271,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
       if (!(await journal.remove(uuid))) throw new CommandNotFound();
     },
 
-    admit(commands) {
-      for (const command of commands) {
-        journal.transition(command.uuid, admission('admit', Date.now()));
-        supervisor.send({ type: 'admit', ...command });
-      }
-    },
+    admit: admitAll,
 
     readmit(commands) {
       for (const command of commands) {
@@ -249,7 +282,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
 
     load: () => ({
       state: supervisor.getSnapshot().value,
-      waiting: waiting.size,
+      waiting: waiting.size + (queue?.waiting ?? 0),
       executing: executing.size,
       maxParallel,
       maxQueued,
@@ -257,6 +290,7 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     }),
 
     async drain() {
+      void queue?.rest();
       supervisor.send({ type: 'drain' });
       if (supervisor.getSnapshot().matches('drained')) return;
       await new Promise<void>((resolve) => {

@@ -5,7 +5,7 @@
  */
 import { fromCallback } from 'xstate';
 import type { ProcessEnd, RunOptions, Stop, StoredOutput } from '../command.ts';
-import type { CommandOutput, Journal, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { CommandOutput, Journal, OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
 import type { WaitingSecrets } from './waiting-secrets.ts';
 
 /** What the command actor tells its process. */
@@ -48,19 +48,20 @@ export function createProcessLogic(
     const run = async (): Promise<ProcessEvent> => {
       const { uuid, durable, options, stored } = input;
       if (stored !== null) {
-        running = runner.attach(uuid, stored.upTo, watched(journal.openOutput(uuid, durable, stored)));
+        const { upTo, base } = stored;
+        running = runner.attach(uuid, upTo - base, behind(base, watched(journal.openOutput(uuid, durable, stored))));
         return follow(running);
       }
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
       const begun = await journal.begin(uuid, now());
       if (begun === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      const { script, inputs, secretNames } = begun;
+      const { script, inputs, secretNames, outputBase: base } = begun;
       const secretEnv = secrets.take(uuid);
       if (secretNames.some((name) => !Object.hasOwn(secretEnv, name))) {
         return { type: 'process.ended', end: { kind: 'secrets_lost' }, durationMs: null };
       }
       const spec = { uuid, script, options, inputs, secretEnv };
-      running = runner.start(spec, watched(journal.openOutput(uuid, durable)));
+      running = runner.start(spec, behind(base, watched(journal.openOutput(uuid, durable, base))));
       return follow(running);
     };
     const watched = (output: CommandOutput): CommandOutput => {
@@ -83,4 +84,18 @@ export function createProcessLogic(
       } satisfies ProcessEvent),
     );
   });
+}
+
+/** The output of a run that does not begin with the first byte: the runner counts from there. */
+function behind(base: number, output: CommandOutput): OutputSink {
+  if (base === 0) return output;
+  const sink: OutputSink = {
+    write: (stream, bytes, offset) => output.write(stream, bytes, offset === undefined ? undefined : base + offset),
+    full: () => output.full(),
+    onDrain: () => {},
+    onCommitted: () => {},
+  };
+  output.onDrain = () => sink.onDrain();
+  output.onCommitted = (upTo) => sink.onCommitted(upTo - base);
+  return sink;
 }

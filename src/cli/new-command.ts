@@ -14,13 +14,16 @@ export interface RunOptions {
   stdin?: string;
   timeout?: number;
   nice?: number;
+  node?: string;
+  onLost?: 'fail' | 'rerun';
   keepBackground?: true;
   pin?: true;
 }
 
 /** @throws WrongUsage when there is no script, or a file can't be read. */
 export function newCommand(first: string | undefined, rest: readonly string[], options: RunOptions): NewCommand {
-  const { file, description, env, secretEnv, label, cwd, stdin, timeout, nice, keepBackground, pin } = options;
+  const { file, description, env, secretEnv, label, cwd, stdin, timeout, nice, node, onLost, keepBackground, pin } =
+    options;
   const isInline = file === undefined && first !== undefined && first !== '-';
   const scriptFile = file ?? '-';
   if (!isInline && scriptFile === '-') {
@@ -42,6 +45,8 @@ export function newCommand(first: string | undefined, rest: readonly string[], o
       stdin: stdin === undefined ? undefined : inputOf(stdin),
       timeout_ms: timeout,
       nice,
+      node: node === undefined ? undefined : { label: node },
+      on_lost: onLost,
       keep_background: keepBackground,
       pinned: pin,
     }),

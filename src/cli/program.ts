@@ -1,7 +1,7 @@
 /** The commands of the command line, with their options and their help. */
-import { readFileSync } from 'node:fs';
-import { Command as Program } from 'commander';
+import { Option, Command as Program } from 'commander';
 import type { ListQuery, Shellvisor } from '../client/index.ts';
+import { VERSION } from '../version.ts';
 import { connectTo } from './connection.ts';
 import { FAILURE, USAGE } from './exit-codes.ts';
 import { followAsJson, followOurs, followToEnd } from './follow.ts';
@@ -11,8 +11,6 @@ import { inWords, prunedInWords, steps, table } from './show.ts';
 import { write } from './terminal.ts';
 import { addTokenCommands } from './tokens.ts';
 import { pair, secret, several, span, time, wholeNumber } from './values.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 const EXIT_CODES = `
 Exit code: that of the script; 124 when it took too long, 126 when it could not be started, 128 + N when signal N
@@ -65,7 +63,7 @@ interface PruneOptions extends FilterOptions {
 export function createProgram(environment: NodeJS.ProcessEnv = process.env): Program {
   const program = new Program('shellvisor')
     .description('Runs bash scripts on a shellvisor server, and shows what becomes of them.')
-    .version(version)
+    .version(VERSION)
     .enablePositionalOptions()
     .addHelpText('after', ENVIRONMENT)
     .showHelpAfterError('(--help says more)')
@@ -112,6 +110,8 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
     .option('-i, --stdin <path>', 'a file for its stdin; - for ours')
     .option('--timeout <span>', 'end it after so long: 500ms, 30s, 5m, 2h, 1d', span)
     .option('--nice <n>', 'how much it lets others go first, 0 to 19', wholeNumber)
+    .option('--node <label>', 'run it on a node with this label, where several servers share the work')
+    .addOption(new Option('--on-lost <action>', 'what to do when its node is lost').choices(['fail', 'rerun']))
     .option('--keep-background', 'let what it leaves in the background live on')
     .option('--idempotency-key <key>', IDEMPOTENCY_KEY)
     .option('--pin', 'keep it when many are deleted')

@@ -19,8 +19,11 @@ import { Scripts } from './scripts.ts';
 import { ServerProcess } from './server-process.ts';
 
 await seclude();
+const newOwner = () => randomInt(1, 2 ** 31);
 /** Marks this launcher's commands in the database: a server that is started again finds its own by it. */
-const owner = randomInt(1, 2 ** 31);
+let owner = newOwner();
+/** The end of what ran under the number before this one. */
+let fencing: Promise<void> | undefined;
 let setup: ScriptSetup | undefined;
 let passes: Passes | undefined;
 
@@ -64,6 +67,11 @@ async function handle(message: ToLauncher): Promise<void> {
       return scripts.acknowledge(message.uuid, message.upTo);
     case 'forget':
       return scripts.forget(message.uuid);
+    case 'fenced':
+      // The next server is another node; nothing of this one may live by then.
+      owner = newOwner();
+      fencing = scripts.forgetAll();
+      return;
     default:
       message satisfies never;
   }
@@ -82,6 +90,7 @@ async function hello({ protocol, config }: Extract<ToLauncher, { type: 'hello' }
         warn,
       });
       passes ??= armFailpoint(process.env, config.dataDir);
+      await fencing;
     } catch (error) {
       problem = (error as Error).message;
     }

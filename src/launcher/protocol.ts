@@ -47,7 +47,9 @@ export type ToLauncher =
   /** All bytes before this one are committed, or will not be kept. */
   | { type: 'ack'; uuid: string; upTo: number }
   /** Its outcome is committed, or nobody wants it any more. */
-  | { type: 'forget'; uuid: string };
+  | { type: 'forget'; uuid: string }
+  /** All that was done under this owner counts for nothing any more. */
+  | { type: 'fenced' };
 
 export type FromLauncher =
   /** The answer to the server's hello. `problem` says in one line why no scripts can be run. */

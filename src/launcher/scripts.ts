@@ -195,6 +195,13 @@ export class Scripts {
     void script.process.ended.then(drop);
   }
 
+  /** Kills and drops everything, and resolves when nothing lives. */
+  async forgetAll(): Promise<void> {
+    const all = [...this.#scripts];
+    for (const [uuid] of all) this.forget(uuid);
+    await Promise.all(all.map(([, { process }]) => process.ended));
+  }
+
   /** Kills everything, and resolves when nothing lives. */
   async killAll(): Promise<void> {
     for (const { process, window } of this.#scripts.values()) {

@@ -68,11 +68,15 @@ export interface BatchTarget {
   outputLimit: OutputLimit;
   /** By how much the clock of the database is ahead of `steadyNow`, in ms. */
   clockOffsetMs: number;
+  /** What people call this server, where it is a node. */
+  node?: string | undefined;
+  /** Puts new commands that any node may run into the queue of all nodes. Undefined: there is none. */
+  enqueue?: ((db: Connection, commands: readonly NewCommand[]) => Promise<void>) | undefined;
 }
 
 /** Writes a batch in one transaction. */
 export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Committed> {
-  const { pool, owner, outputLimit, clockOffsetMs } = target;
+  const { pool, owner, outputLimit, clockOffsetMs, node, enqueue } = target;
   const { inserts, begins, transitions, output, cuts, lastCuts, progress, finishes } = batch;
   let begun = new Map<string, Begun>();
   let inserted: Inserted = { stored: new Set(), taken: new Set() };
@@ -83,14 +87,22 @@ export async function writeBatch(target: BatchTarget, batch: Batch): Promise<Com
       const byDatabase = inserts.map(({ item, deadline }) => ({ command: item, deadline: deadline + clockOffsetMs }));
       inserted = await insertCommands(db, owner, byDatabase);
     });
+  const forNodes = items(inserts).filter(({ forAnyNode }) => forAnyNode);
+  if (forNodes.length > 0)
+    steps.push(async (db) =>
+      enqueue?.(
+        db,
+        forNodes.filter(({ uuid }) => inserted.stored.has(uuid)),
+      ),
+    );
   if (begins.length > 0)
     steps.push(async (db) => {
-      begun = await beginCommands(db, owner, items(begins), outputLimit);
+      begun = await beginCommands(db, owner, items(begins), outputLimit, node ?? null);
     });
   if (transitions.length > 0) steps.push((db) => appendTransitions(db, owner, transitions));
-  if (output.length > 0) steps.push((db) => appendOutput(db, output));
-  if (cuts.length > 0) steps.push((db) => dropOutput(db, cuts));
-  if (lastCuts.length > 0) steps.push((db) => cutOutput(db, lastCuts));
+  if (output.length > 0) steps.push((db) => appendOutput(db, owner, output));
+  if (cuts.length > 0) steps.push((db) => dropOutput(db, owner, cuts));
+  if (lastCuts.length > 0) steps.push((db) => cutOutput(db, owner, lastCuts));
   if (progress.length > 0) steps.push((db) => storeProgress(db, owner, progress));
   if (finishes.length > 0) steps.push((db) => finishCommands(db, owner, items(finishes)));
   // A single statement is a transaction by itself, without two more round trips.

@@ -6,17 +6,24 @@ import type { Watch } from '../ports.ts';
 
 /** How often somebody who waits looks by himself, in ms: the command may run under another server. */
 const LOOK_MS = 1000;
+/** The same where other servers share the work, so that it mostly does. */
+export const SHARED_LOOK_MS = 200;
 
 /** In place of the uuid: whoever looks out for this hears of all commands. */
 export const EVERY_COMMAND = 'every command';
 
 export class Changes {
   readonly #watches = new Map<string, Set<CommandWatch>>();
+  readonly #lookMs: number;
+
+  constructor(lookMs = LOOK_MS) {
+    this.#lookMs = lookMs;
+  }
 
   watch(uuid: string): Watch {
     const watches = this.#watches.get(uuid) ?? new Set();
     this.#watches.set(uuid, watches);
-    const watch = new CommandWatch(() => {
+    const watch = new CommandWatch(this.#lookMs, () => {
       watches.delete(watch);
       if (watches.size === 0 && this.#watches.get(uuid) === watches) this.#watches.delete(uuid);
     });
@@ -36,12 +43,14 @@ export class Changes {
 }
 
 class CommandWatch implements Watch {
+  readonly #lookMs: number;
   readonly #dispose: () => void;
   /** Whether something was told that nobody has heard yet. */
   #changed = false;
   #wake = () => {};
 
-  constructor(dispose: () => void) {
+  constructor(lookMs: number, dispose: () => void) {
+    this.#lookMs = lookMs;
     this.#dispose = dispose;
   }
 
@@ -59,7 +68,7 @@ class CommandWatch implements Watch {
       const { promise, resolve } = Promise.withResolvers<void>();
       const wake = () => resolve();
       this.#wake = wake;
-      const timer = setTimeout(wake, LOOK_MS);
+      const timer = setTimeout(wake, this.#lookMs);
       signal.addEventListener('abort', wake);
       await promise;
       clearTimeout(timer);

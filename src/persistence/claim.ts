@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
-import type { Client } from 'pg';
+import { type Client, escapeIdentifier } from 'pg';
 import { createClient, endClient } from './client.ts';
 import { claimName, endSessions, journalName } from './fence.ts';
 
@@ -20,6 +20,12 @@ const HEARTBEAT_MS = 5000;
 /** How long PostgreSQL may take for an answer, in ms. Then the connection counts as lost. */
 const ANSWER_MS = 5000;
 
+interface Listener {
+  channel: string;
+  onNotification: (payload: string) => void;
+  onReconnect: () => void;
+}
+
 export class Claim {
   /** The number that marks this server's commands. */
   readonly owner: number;
@@ -28,6 +34,7 @@ export class Claim {
   /** What to take again when the connection was lost. */
   readonly #held: Set<number>;
   #client: Client | undefined;
+  readonly #listeners: Listener[] = [];
   /** The look at the connection that is under way: all who want to know share it. */
   #check: Promise<boolean> | undefined;
   readonly #heartbeat: NodeJS.Timeout;
@@ -91,9 +98,20 @@ export class Claim {
     return { isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
+  /** Holds the lock of another server that we took for `ms`. @returns whether nobody has wanted it back, and it is still ours. */
+  async isLeft(owner: number, ms: number): Promise<boolean> {
+    const until = performance.now() + ms;
+    for (;;) {
+      const { isHeld, isWanted } = await this.lookAtLock(owner);
+      if (!isHeld || isWanted) return false;
+      if (performance.now() > until) return true;
+      await delay(50);
+    }
+  }
+
   /** Ends what a server that is gone may still have under way in PostgreSQL. */
   async endWriters(owner: number): Promise<void> {
-    await endSessions(async (text, values) => ({ rows: await this.#query(text, values) }), journalName(owner));
+    await endSessions((text, values) => this.query(text, values), journalName(owner));
   }
 
   /** Whether no other server uses the same PostgreSQL: it holds the lock of the data folder. */
@@ -116,6 +134,15 @@ export class Claim {
     return false;
   }
 
+  /**
+   * Listens to a channel, on the connection that holds the lock. `onNotification` gets each payload, `onReconnect` is called
+   * when some may have been missed.
+   */
+  async listen(channel: string, onNotification: (payload: string) => void, onReconnect = () => {}): Promise<void> {
+    this.#listeners.push({ channel, onNotification, onReconnect });
+    await this.#query(`LISTEN ${escapeIdentifier(channel)}`);
+  }
+
   /** Gives the lock of another server back. */
   async release(owner: number): Promise<void> {
     await this.#query('SELECT pg_advisory_unlock($1, $2)', [LOCK_SPACE, owner]);
@@ -125,6 +152,11 @@ export class Claim {
     this.#closed = true;
     clearInterval(this.#heartbeat);
     await endClient(this.#client);
+  }
+
+  /** Runs a statement on the connection that holds the lock. @throws when there is none at the moment. */
+  async query(text: string, values: unknown[]): Promise<{ rows: Record<string, unknown>[] }> {
+    return { rows: await this.#query(text, values) };
   }
 
   async #query(text: string, values: unknown[] = []) {
@@ -152,12 +184,17 @@ export class Claim {
       await client.connect();
       // Where a network has cut us off PostgreSQL may not know it for hours, and our own last session keeps the locks.
       await endSessions((text, values) => client.query(text, values), name);
+      client.on('notification', ({ channel, payload = '' }) => {
+        for (const listener of this.#listeners) if (listener.channel === channel) listener.onNotification(payload);
+      });
+      for (const { channel } of this.#listeners) await client.query(`LISTEN ${escapeIdentifier(channel)}`);
       for (const lock of this.#held) await client.query('SELECT pg_advisory_lock($1, $2)', [LOCK_SPACE, lock]);
     } catch (error) {
       void endClient(client);
       throw error;
     }
     this.#client = client;
+    for (const { onReconnect } of this.#listeners) onReconnect();
     client.once('end', () => {
       this.#client = undefined;
       void this.#reconnect();

@@ -3,11 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
 import type { LivingScript, ProcessRunner } from '../ports.ts';
 import type { Claim } from './claim.ts';
+import type { Connection } from './sql/connection.ts';
+import { presentNodes } from './sql/nodes.ts';
 import {
   adoptQueued,
   type ExecutingCommand,
   executingOf,
   loseExecuting,
+  NOBODY,
   otherOwners,
   queuedOf,
   type WaitingCommand,
@@ -40,12 +43,28 @@ type Runner = Pick<ProcessRunner, 'living' | 'forget' | 'killLeftovers'>;
 
 /**
  * Takes up the commands of this owner, if a server before this one had the same number, and takes over those of servers
- * that are gone: what these had running is killed and becomes `lost`, what waited there waits here.
+ * that are gone: what these had running is killed and becomes `lost`, what waited there waits here. In a cluster the nodes
+ * do the latter for each other.
  */
-export async function recover(pool: DatabasePool, claim: Claim, runner: Runner): Promise<Recovered> {
+export async function recover(
+  pool: DatabasePool,
+  claim: Claim,
+  runner: Runner,
+  isInCluster = false,
+): Promise<Recovered> {
   const own = await takeUpOwn(pool, claim, runner);
-  const gone = await takeOverOthers(pool, claim, runner);
+  const gone = isInCluster ? { lost: 0, killed: 0 } : await takeOverOthers(pool, claim, runner);
+  if (!isInCluster && (await isClusterGone(pool, claim))) await adoptQueued(pool, NOBODY, claim.owner);
   return { living: own.living, queued: [...own.unstarted, ...(await queuedOf(pool, claim.owner))], ...gone };
+}
+
+/** Whether no node is there any more that could take what waits for any of them. */
+async function isClusterGone(pool: DatabasePool, claim: Claim): Promise<boolean> {
+  for (const owner of await presentNodes(pool)) {
+    if (!(await claim.takeOver(owner))) return false;
+    await claim.release(owner);
+  }
+  return true;
 }
 
 /** The launcher is the same as before, so it knows of every script of ours whether it was started. */
@@ -74,18 +93,43 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
     // Our connection was lost meanwhile, and with it the lock: its server may have it again.
     if (!isHeld) continue;
     if (!isWanted) {
-      await claim.endWriters(owner);
-      const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
-      // Killed first: once `lost` shows, nothing of the command lives.
-      killed += await runner.killLeftovers(executing);
-      await appendStarts(pool, owner);
-      await loseExecuting(pool, owner);
-      await adoptQueued(pool, owner, claim.owner);
-      lost += executing.length;
+      const found = await endOwner(pool, claim, runner, owner, async (db) => {
+        await takeFrom(db, owner, claim.owner);
+      });
+      killed += found.killed;
+      lost += found.executing;
     }
     await claim.release(owner);
   }
   return { lost, killed };
+}
+
+/**
+ * Ends an owner that is gone, whose lock we hold: what it may have under way in PostgreSQL, what it left running here, and
+ * then, in one transaction, what is stored of it.
+ */
+export async function endOwner(
+  pool: DatabasePool,
+  claim: Claim,
+  runner: Pick<Runner, 'killLeftovers'>,
+  owner: number,
+  take: (db: Connection) => Promise<void>,
+): Promise<{ executing: number; killed: number }> {
+  await claim.endWriters(owner);
+  const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
+  // Killed first: once `lost` shows, nothing of the command lives.
+  const killed = await runner.killLeftovers(executing);
+  await pool.transaction(async (db) => {
+    await appendStarts(db, owner);
+    await take(db);
+  });
+  return { executing: executing.length, killed };
+}
+
+/** Takes all that an owner has left, and that can be run. @returns it. */
+export async function takeFrom(db: Connection, owner: number, to: number): Promise<WaitingCommand[]> {
+  const again = await loseExecuting(db, owner, to);
+  return [...again, ...(await adoptQueued(db, owner, to))];
 }
 
 /** Takes the locks of all owners whose servers seem to be gone, and holds each until one that lives would want it. */

@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import type { CommandKeeper, CommandReader, ProcessRunner, StorageUse } from '../ports.ts';
-import { Changes } from './changes.ts';
+import { Changes, SHARED_LOOK_MS } from './changes.ts';
 import { Claim } from './claim.ts';
+import { Cluster, type ClusterOptions } from './cluster/cluster.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
 import { journalName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
@@ -57,6 +58,9 @@ export async function locateDatabase(
   }
 }
 
+/** What this server is and does as a node of a cluster. */
+export type ClusterPart = Pick<ClusterOptions, 'node' | 'maxTaken' | 'lostMs' | 'onFenced' | 'onLost' | 'onError'>;
+
 export interface StorageOptions
   extends Pick<JournalOptions, 'outputLimit' | 'onCommitted' | 'onRetry' | 'onRefused'>,
     Pick<RetentionOptions, 'retention' | 'onExpired' | 'onRetentionFailed'> {
@@ -65,6 +69,8 @@ export interface StorageOptions
   /** The number of this server, where a launcher gives it one. */
   owner: number | undefined;
   runner: ProcessRunner;
+  /** What this server is for the others on the database; undefined: it shares nothing with them. */
+  cluster: ClusterPart | undefined;
   /** Ends waiting for a database that does not answer. */
   signal?: AbortSignal;
 }
@@ -75,6 +81,8 @@ export interface Storage {
   keeper: CommandKeeper;
   /** What is stored; null when the database has not told yet. Answers within about a second, and never rejects. */
   use(): Promise<StorageUse | null>;
+  /** Undefined: it shares nothing with other servers. */
+  cluster: Cluster | undefined;
   /** What servers before this one have left behind. */
   recovered: Recovered;
   /** Whether the database answers on the connection that holds our claim. */
@@ -125,8 +133,16 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const patience = new Patience(...BATCH_MS);
   const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
 
-  const changes = new Changes();
-  const journal = new BatchJournal({
+  const join = async (part: ClusterPart) => {
+    const pool = await openOne({ maxPoolSize: 2, patience: new Patience(...BATCH_MS) });
+    const onTaken: ClusterOptions['onTaken'] = (commands) => journal.resumeTransitions(commands);
+    const cluster = await Cluster.join({ ...part, databaseUrl: url, pool, claim, runner: options.runner, onTaken });
+    opening.defer(() => cluster.close());
+    return cluster;
+  };
+  const cluster = options.cluster && (await join(options.cluster));
+  const changes = new Changes(cluster && SHARED_LOOK_MS);
+  const journal: BatchJournal = new BatchJournal({
     pool: journalPool,
     patience,
     readPool: pool,
@@ -138,8 +154,10 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     onCommitted: options.onCommitted,
     onRetry: options.onRetry,
     onRefused: options.onRefused,
+    node: options.cluster?.node.name,
+    enqueue: cluster && ((db, commands) => cluster.enqueue(db, commands)),
   });
-  const recovered = await recover(journalPool, claim, options.runner);
+  const recovered = await recover(journalPool, claim, options.runner, cluster !== undefined);
   journal.resumeTransitions([...recovered.living, ...recovered.queued]);
   const turns = createTurns();
   const { retention, onExpired, onRetentionFailed } = options;
@@ -152,6 +170,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     reader: createReader(pool, changes),
     keeper: createKeeper({ pool, deletePool, turns, changes }),
     use: watchStorageUse(() => selectStorageUse(pool)),
+    cluster,
     recovered,
     isUp: () => claim.isHeld(),
     close: () => opened.disposeAsync(),

@@ -35,6 +35,8 @@ export interface LauncherRunner extends ProcessRunner {
   ready(): void;
   /** Takes nothing more from the launcher, so that the journal of loud scripts comes to rest; the next server gets it. */
   pause(): void;
+  /** Has the launcher kill and drop all scripts, and give its next server another number. Resolves when it is told. */
+  fenced(): Promise<void>;
   /** Lets go of the launcher, so that the process can end. */
   close(): void;
 }
@@ -149,6 +151,7 @@ export async function connectLauncher(options: LauncherOptions): Promise<Launche
     refuseFolder: (path) => folderProblem(path, config.account),
     start: (spec, sink) => follow(spec.uuid, sink, launchOf(spec)),
     attach: (uuid, from, sink) => follow(uuid, sink, { type: 'attach', uuid, from }),
+    fenced: () => new Promise((resolve) => writer.send([encodeControl({ type: 'fenced' })], resolve)),
     forget(uuid) {
       remotes.delete(uuid);
       send({ type: 'forget', uuid });

@@ -189,14 +189,22 @@ interface Environment {
   env?: Readonly<Record<string, string>> | undefined;
   secret_env?: Readonly<Record<string, string>> | undefined;
   args?: readonly string[] | undefined;
+  on_lost?: 'fail' | 'rerun' | undefined;
 }
 
 /** What is wrong with the inputs of a request as a whole. */
-export function checkInputs({ env = {}, secret_env = {}, args = [] }: Environment, context: z.RefinementCtx): void {
+export function checkInputs(
+  { env = {}, secret_env = {}, args = [], on_lost }: Environment,
+  context: z.RefinementCtx,
+): void {
   const twice = Object.keys(secret_env).find((name) => Object.hasOwn(env, name));
   if (twice !== undefined) {
     const message = `secret_env.${twice} must not be in env as well`;
     context.addIssue({ code: 'custom', message, path: ['secret_env', twice] });
+  }
+  if (on_lost === 'rerun' && Object.keys(secret_env).length > 0) {
+    const message = 'on_lost must not be rerun with secret_env, whose values are stored nowhere';
+    context.addIssue({ code: 'custom', message, path: ['on_lost'] });
   }
   if (stringsBytes({ env, args }, secret_env) <= STRINGS_MAX_BYTES) return;
   context.addIssue({ code: 'custom', message: new StringsTooLarge(STRINGS_MAX_BYTES).message, path: [] });

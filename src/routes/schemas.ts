@@ -53,6 +53,12 @@ export const CommandBody = z
       .string()
       .nullable()
       .describe('The name of the token that it was sent with; null when it was sent with none'),
+    node: z
+      .string()
+      .nullable()
+      .describe(
+        'The name of the node that runs it, or ran it; null: none yet, or its server shares its work with no others',
+      ),
     pinned: z.boolean().describe('Whether it stays when many are deleted: by retention, or by a filter'),
     progress: ProgressJson.nullable().describe(
       'How far it says that it is, by lines written to the descriptor in SHELLVISOR_PROGRESS_FD; null when it has not. ' +
@@ -124,6 +130,7 @@ export function commandBody(record: CommandRecord): z.input<typeof CommandBody> 
     labels: { ...record.labels },
     rerun_of: record.rerunOf,
     created_by: record.createdBy,
+    node: record.node,
     pinned: record.pinned,
     progress: record.progress,
     created_at: new Date(record.createdAt).toISOString(),

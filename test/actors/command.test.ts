@@ -230,7 +230,7 @@ t.test('a command that prints more than it may is ended, at any time, and has fa
   for (const before of [
     [start],
     [start, started],
-    [{ type: 'resume', stored: { upTo: 7, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 1 }],
+    [{ type: 'resume', stored: { upTo: 7, base: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 1 }],
   ]) {
     const c = simulate();
     c.send(...(before as CommandEvent[]), overflowed, stop, overflowed);
@@ -263,7 +263,7 @@ t.test('an outcome that can not be stored is told as such', async (t) => {
 
 t.test('a command whose script outlived the server is followed again, and shows so', async (t) => {
   const c = simulate({ timeoutMs: 1000 });
-  c.send({ type: 'resume', stored: { upTo: 7, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 400 });
+  c.send({ type: 'resume', stored: { upTo: 7, base: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 400 });
   t.same(c.state(), { executing: 'attaching' });
   c.send(started);
   t.same(c.state(), { executing: 'running' });
@@ -277,7 +277,7 @@ t.test('a command whose script outlived the server is followed again, and shows 
 
 t.test('a stop that a crash of the server cut off goes on', async (t) => {
   const c = simulate();
-  c.send({ type: 'resume', stored: { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 }, stop);
+  c.send({ type: 'resume', stored: { upTo: 0, base: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 }, stop);
   t.same(c.state(), { executing: 'terminating' });
   c.send(started, killed);
   t.match(c.stores[0]?.input.outcome, { status: 'STOPPED', reason: 'stop' });
@@ -297,7 +297,11 @@ t.test('who asked for the stop first is kept, whoever asks later', async (t) => 
     [[start, started, shutdown, stop, exit0], null],
     [[start, started, overflowed, stop, killed], null],
     [
-      [{ type: 'resume', stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 }, stop, killed],
+      [
+        { type: 'resume', stored: { upTo: 0, base: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 },
+        stop,
+        killed,
+      ],
       'ann',
     ],
   ];
@@ -317,7 +321,7 @@ t.test('a process that is asked to end is told who wants that', async (t) => {
 t.test('a kill ends what runs without SIGTERM, and what waits like a stop', async (t) => {
   const resume: CommandEvent = {
     type: 'resume',
-    stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } },
+    stored: { upTo: 0, base: 0, limit: { headBytes: 1, tailBytes: 1 } },
     elapsedMs: 1,
   };
   for (const before of [[start], [start, started], [resume], [resume, started]]) {
@@ -368,7 +372,7 @@ t.test('a kill that comes behind the exit changes nothing', async (t) => {
 
 t.test('of a grace that a server before has begun only the rest is left', async (t) => {
   const c = simulate();
-  c.send({ type: 'resume', stored: { upTo: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 });
+  c.send({ type: 'resume', stored: { upTo: 0, base: 0, limit: { headBytes: 1, tailBytes: 1 } }, elapsedMs: 1 });
   c.send({ ...stop, graceMs: 1200 });
   t.match(c.commands, [{ type: 'terminate', graceMs: 1200 }]);
   c.clock.increment(1199);

@@ -343,7 +343,7 @@ t.test('a command that lives already is attached to, beyond the slots, and forgo
       uuid: 'old',
       durable: true,
       options: {},
-      stored: { upTo: 42, limit: { headBytes: 10, tailBytes: 10 } },
+      stored: { upTo: 42, base: 0, limit: { headBytes: 10, tailBytes: 10 } },
       elapsedMs: 9,
       stop: null,
     },
@@ -485,7 +485,7 @@ t.test('a key of one caller is none of another', async (t) => {
 t.test('who was stopping a command under the server before this one is stored as who stopped it', async (t) => {
   const { whole, journal, running } = system();
   journal.commands.set('old', { script: 'true', status: 'EXECUTING' });
-  const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
+  const stored = { upTo: 0, base: 0, limit: { headBytes: 10, tailBytes: 10 } };
   const stop = { reason: 'stop', by: 'ann' } as const;
   whole.readmit([{ uuid: 'old', durable: false, options: {}, stored, elapsedMs: 9, stop }]);
   const process = await running('old');

@@ -112,7 +112,7 @@ t.test('the step to storing is told before the outcome is handed over', async (t
 t.test('a command that is taken up again begins anew, under the name of how it is taken up', async (t) => {
   const { commander, journal, of, running } = system();
   for (const uuid of ['living', 'waiting']) journal.commands.set(uuid, { script: 'true', status: 'EXECUTING' });
-  const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
+  const stored = { upTo: 0, base: 0, limit: { headBytes: 10, tailBytes: 10 } };
   const command = { durable: false, options: {} };
   commander.readmit([{ ...command, uuid: 'living', stored, elapsedMs: 0, stop: { reason: 'stop', by: null } }]);
   commander.admit([{ ...command, uuid: 'waiting' }]);
@@ -162,7 +162,7 @@ t.test('what is left of a grace is told when a command is taken up again, and a 
   const left = { terminating: { graceMs: 60_000, isKilled: false }, killed: { graceMs: 60_000, isKilled: true } };
   for (const [uuid, ladder] of Object.entries(left)) {
     journal.commands.set(uuid, { script: 'true', status: 'EXECUTING' });
-    const stored = { upTo: 0, limit: { headBytes: 10, tailBytes: 10 } };
+    const stored = { upTo: 0, base: 0, limit: { headBytes: 10, tailBytes: 10 } };
     const stop = { reason: 'timeout', by: null } as const;
     commander.readmit([{ durable: false, options: {}, uuid, stored, elapsedMs: 0, stop, ...ladder }]);
   }

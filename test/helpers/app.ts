@@ -5,6 +5,7 @@ import { type CommandSystem, createCommandSystem } from '../../src/actors/comman
 import { ActorInspector } from '../../src/actors/inspector.ts';
 import { type AccessOptions, buildApp } from '../../src/app.ts';
 import { outputLimitOf } from '../../src/command.ts';
+import { Gate } from '../../src/gate.ts';
 import type { RequestLimits } from '../../src/limits/limits.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { Changes } from '../../src/persistence/changes.ts';
@@ -138,6 +139,7 @@ export async function startApp(
     commander,
     reader,
     keeper,
+    nodes: new Gate(),
     readiness: async () => ({
       status: 'ready',
       database: 'up',

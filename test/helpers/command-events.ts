@@ -2,7 +2,7 @@
 export const input = { uuid: 'u', durable: false, options: {}, stopGraceMs: 1, shutdownGraceMs: 1, timeoutMs: 1 };
 export const events = [
   { type: 'start' },
-  { type: 'resume', stored: { upTo: 5, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 },
+  { type: 'resume', stored: { upTo: 5, base: 0, limit: { headBytes: 10, tailBytes: 10 } }, elapsedMs: 0 },
   { type: 'process.started', pid: 1 },
   { type: 'process.overflowed' },
   { type: 'stop', reason: 'stop' },

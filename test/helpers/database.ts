@@ -46,6 +46,7 @@ export function newCommand(fields: Partial<NewCommand> = {}): NewCommand {
     rerunOf: null,
     createdBy: null,
     idempotency: undefined,
+    forAnyNode: false,
     ...fields,
   };
 }

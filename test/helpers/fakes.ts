@@ -146,7 +146,7 @@ export class FakeJournal implements Journal {
     const command = this.commands.get(uuid);
     if (command === undefined) return null;
     command.status = 'EXECUTING';
-    return { script: command.script, inputs: {}, secretNames: command.secretNames ?? [] };
+    return { script: command.script, inputs: {}, secretNames: command.secretNames ?? [], outputBase: 0 };
   }
   openOutput(): CommandOutput {
     const { overLimit } = this;

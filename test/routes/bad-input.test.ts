@@ -100,6 +100,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     max_processes: 'must be a whole number from 1 to 4194304',
     max_open_files: 'must be a whole number from 16 to 2147483584',
     sandbox: 'must be true, false or {"network": true}',
+    on_lost: 'must be one of fail, rerun',
   };
   const wrong = {
     timeout_ms: [0, -1, 1.5, 2 ** 31, '1000', null, true],
@@ -110,6 +111,7 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
     max_processes: [0, -1, 2.5, 4_194_305, '10', {}],
     max_open_files: [15, -1, 16.5, 2_147_483_585, '16', [16]],
     sandbox: [null, 1, 'true', [], { net: true }],
+    on_lost: ['', 'again', null, true],
   };
   for (const [name, values] of Object.entries(wrong)) {
     const error = `${name} ${sentences[name as keyof typeof wrong]}`;
@@ -121,6 +123,31 @@ t.test('each option of a wrong value is refused by its name', async (t) => {
   }
   t.same(await database.rows('SELECT * FROM commands'), []);
 });
+
+t.test(
+  'a kind of node of a wrong form, or where there are no nodes, is refused, and so is what could not run again',
+  async (t) => {
+    const { post, database } = await poster(t);
+    const node = /^node must be such as \{"label": "gpu"\}/;
+    const refused = async (body: object, code: string, error: RegExp) =>
+      t.match(await post(JSON.stringify({ script: 'true', ...body })), { status: 400, body: { code, error } });
+    for (const wrong of [
+      null,
+      'gpu',
+      {},
+      { label: '' },
+      { label: 'a b' },
+      { label: 'x'.repeat(64) },
+      { label: 'a', b: 1 },
+    ]) {
+      await refused({ node: wrong }, 'INVALID_REQUEST', node);
+    }
+    await refused({ node: { label: 'gpu' } }, 'OPTION_UNSUPPORTED', /SHELLVISOR_CLUSTER is on/);
+    const secrets = { on_lost: 'rerun', secret_env: { TOKEN: 'swordfish' } };
+    await refused(secrets, 'INVALID_REQUEST', /^on_lost must not be rerun with secret_env/);
+    t.same(await database.rows('SELECT * FROM commands'), []);
+  },
+);
 
 t.test('the details of a bad body name each place', async (t) => {
   const { post } = await poster(t);

@@ -38,6 +38,7 @@ t.test('a regular command is created, runs, and shows all about itself', async (
     signal: null,
     error: null,
     stopped_by: null,
+    node: null,
     output_bytes: 4,
     output_truncated: false,
     script_preview: false,

@@ -25,6 +25,7 @@ t.test('what is logged of a request that fails', async (t) => {
     commander: gate,
     reader: gate,
     keeper: gate,
+    nodes: gate,
     readiness: () => Promise.reject(new Error('not asked')),
     metrics: new PrometheusMetrics(),
     access: accessWith(),

@@ -18,6 +18,7 @@ const AWKWARD = {
   nice: '3',
   maxOpenFiles: '64',
   onOutputLimit: 'kill',
+  onLost: 'rerun',
   keepsBackground: true,
   isPinned: true,
 } satisfies Form;
@@ -45,6 +46,7 @@ t.test('what is filled in becomes a request, and what is not is left out', async
     nice: 3,
     max_open_files: 64,
     on_output_limit: 'kill',
+    on_lost: 'rerun',
     keep_background: true,
     pinned: true,
   });
@@ -53,11 +55,20 @@ t.test('what is filled in becomes a request, and what is not is left out', async
     { name: '', value: '' },
   ];
   t.strictSame(
-    requestOf({ ...EMPTY_FORM, secrets, sandbox: 'network', maxMemory: '1 GiB', stdin: 'AA\nAA', isBase64: true }),
+    requestOf({
+      ...EMPTY_FORM,
+      secrets,
+      sandbox: 'network',
+      maxMemory: '1 GiB',
+      stdin: 'AA\nAA',
+      isBase64: true,
+      nodeLabel: 'gpu',
+    }),
     {
       script: '',
       secret_env: { A: ' 1 ' },
       stdin: { base64: 'AAAA' },
+      node: { label: 'gpu' },
       sandbox: { network: true },
       max_memory_bytes: 2 ** 30,
     },

@@ -8,12 +8,18 @@ import { optionsToJson } from '../../run-options.ts';
 import { commandGrams } from '../grams.ts';
 import { type Connection, none } from './connection.ts';
 import { claimsOf } from './idempotency-keys.ts';
+import { NOBODY } from './owners.ts';
 import { inputColumns, inputsOf, selectInputs } from './requests.ts';
 import { type StepRow, stepsToJson } from './transitions.ts';
 
 const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
 
-const begunRow = z.object({ command_uuid: z.string(), script: z.string(), ...inputColumns });
+const begunRow = z.object({
+  command_uuid: z.string(),
+  script: z.string(),
+  output_base: z.number(),
+  ...inputColumns,
+});
 
 export interface Begin {
   uuid: string;
@@ -70,6 +76,7 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
     c.rerunOf,
     c.createdBy,
     c.pinned,
+    c.forAnyNode ? NOBODY : owner,
     c.createdAt.toISOString(),
     new Date(deadline).toISOString(),
   ]);
@@ -80,9 +87,9 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
   const found = await db.any(sql.type(insertedRow)`
     WITH ${claims.ctes} inserted AS (
       INSERT INTO commands (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_by, pinned, created_at, owner)
-      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.created_by, n.pinned, n.created_at, ${owner}
-      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'text', 'bool', 'timestamptz', 'timestamptz'])}
-        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_by, pinned, created_at, deadline, place)
+      SELECT n.command_uuid, n.description, n.script, n.durable, n.options, n.inputs, n.stdin, n.labels, n.rerun_of, n.created_by, n.pinned, n.created_at, n.owner
+      FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'bool', 'jsonb', 'jsonb', 'bytea', 'jsonb', 'uuid', 'text', 'bool', 'int4', 'timestamptz', 'timestamptz'])}
+        WITH ORDINALITY AS n (command_uuid, description, script, durable, options, inputs, stdin, labels, rerun_of, created_by, pinned, owner, created_at, deadline, place)
       WHERE ${claims.mayBeStored}
       ORDER BY n.place
       ON CONFLICT (command_uuid) DO NOTHING
@@ -102,7 +109,7 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
 }
 
 /**
- * Marks waiting commands of this owner as `EXECUTING`. @returns what to run, by uuid.
+ * Marks waiting commands of this owner as `EXECUTING`, on a node of this name. @returns what to run, by uuid.
  * One that is `EXECUTING` already counts: then the answer to an earlier attempt got lost.
  */
 export async function beginCommands(
@@ -110,15 +117,21 @@ export async function beginCommands(
   owner: number,
   begins: readonly Begin[],
   limit: OutputLimit,
+  node: string | null,
 ): Promise<Map<string, Begun>> {
   const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
   const begun = await db.any(sql.type(begunRow)`
     UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at,
-      output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}
+      output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}, node = ${node}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
-    RETURNING c.command_uuid, c.script, ${selectInputs}`);
-  return new Map(begun.map(({ command_uuid: uuid, script, ...row }) => [uuid, { script, ...inputsOf(row) }]));
+    RETURNING c.command_uuid, c.script, c.output_base, ${selectInputs}`);
+  return new Map(
+    begun.map(({ command_uuid: uuid, script, output_base: outputBase, ...row }) => [
+      uuid,
+      { script, outputBase, ...inputsOf(row) },
+    ]),
+  );
 }
 
 /** Stores outcomes, each with the end of the path to it. A command that has one already keeps it. */

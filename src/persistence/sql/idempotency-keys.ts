@@ -91,8 +91,8 @@ export function findHolder(db: Connection, { key, fingerprint }: Idempotency, by
 }
 
 /**
- * Deletes a command that its client was told is not stored, and its key if it has one; not when a repeat was told of it.
- * @returns whether it stays for that reason.
+ * Deletes a command that its client was told is not stored, and its key if it has one; not when a repeat was told of it, nor
+ * when another node has begun it meanwhile. @returns whether it stays, with a key.
  */
 export async function withdrawCommand(
   db: Connection,
@@ -101,14 +101,17 @@ export async function withdrawCommand(
   const ofCommand = sql.fragment`
     scope = ${scopeOf(createdBy)} AND key = ${idempotency?.key ?? null} AND command_uuid = ${uuid}`;
   const [stays = false] = await db.anyFirst(sql.type(z.object({ stays: z.boolean() }))`
-    WITH held AS (
+    WITH waiting AS (
+      SELECT command_uuid FROM commands WHERE command_uuid = ${uuid} AND status = 'QUEUED' FOR UPDATE
+    ), held AS (
       SELECT FROM idempotency_keys WHERE ${ofCommand}
     ), withdrawn AS (
-      DELETE FROM idempotency_keys WHERE ${ofCommand} AND NOT replayed
+      DELETE FROM idempotency_keys WHERE ${ofCommand} AND NOT replayed AND EXISTS (SELECT FROM waiting)
       RETURNING command_uuid
     ), gone AS (
       DELETE FROM commands
-      WHERE command_uuid = ${uuid} AND (EXISTS (SELECT FROM withdrawn) OR NOT EXISTS (SELECT FROM held))
+      WHERE command_uuid IN (SELECT command_uuid FROM waiting)
+        AND (EXISTS (SELECT FROM withdrawn) OR NOT EXISTS (SELECT FROM held))
     )
     SELECT EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM withdrawn) AS stays`);
   return stays;

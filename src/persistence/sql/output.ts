@@ -30,8 +30,11 @@ export const storedBytes = sql.fragment`coalesce(
   (SELECT byte_offset + octet_length(data) FROM command_output
    WHERE command_id = c.id ORDER BY byte_offset DESC LIMIT 1), 0)`;
 
-/** Appends output; pieces that are stored already stay as they are. */
-export async function appendOutput(db: Connection, pieces: readonly OutputRow[]): Promise<void> {
+/**
+ * Appends output of commands that this owner has running; pieces that are stored already stay as they are. What comes from
+ * a server that was given up meanwhile is dropped: its command has an outcome, or another owner.
+ */
+export async function appendOutput(db: Connection, owner: number, pieces: readonly OutputRow[]): Promise<void> {
   // All bytes as one binary parameter, cut up by the database: an array of bytea travels as hex, at half the speed.
   let start = 1;
   const rows = pieces.map(({ uuid, offset, stream, bytes }) => {
@@ -46,30 +49,33 @@ export async function appendOutput(db: Connection, pieces: readonly OutputRow[])
     FROM ${sql.unnest(rows, ['uuid', 'int8', 'int2', 'int4', 'int4'])}
       AS p (command_uuid, byte_offset, stream, start, length)
     JOIN commands c ON c.command_uuid = p.command_uuid
+    WHERE c.owner = ${owner} AND c.status = 'EXECUTING'
+    FOR KEY SHARE OF c
     ON CONFLICT DO NOTHING`);
 }
 
-const cutRows = (cuts: readonly Cut[]) =>
+const cutRows = (owner: number, cuts: readonly Cut[]) =>
   sql.fragment`${sql.unnest(
     cuts.map(({ uuid, from, upTo }) => [uuid, from, upTo]),
     ['uuid', 'int8', 'int8'],
-  )} AS cut (command_uuid, start, up_to) JOIN commands c ON c.command_uuid = cut.command_uuid`;
+  )} AS cut (command_uuid, start, up_to)
+  JOIN commands c ON c.command_uuid = cut.command_uuid AND c.owner = ${owner} AND c.status = 'EXECUTING'`;
 
 /** Deletes rows that lie wholly in what is not kept. */
-export async function dropOutput(db: Connection, cuts: readonly Cut[]): Promise<void> {
+export async function dropOutput(db: Connection, owner: number, cuts: readonly Cut[]): Promise<void> {
   await db.query(none`
-    DELETE FROM command_output o USING ${cutRows(cuts)}
+    DELETE FROM command_output o USING ${cutRows(owner, cuts)}
     WHERE o.command_id = c.id AND o.byte_offset >= cut.start AND o.byte_offset < cut.up_to
       AND o.byte_offset + octet_length(o.data) <= cut.up_to`);
 }
 
 /** Deletes what is not kept to the byte. */
-export async function cutOutput(db: Connection, cuts: readonly Cut[]): Promise<void> {
-  await dropOutput(db, cuts);
+export async function cutOutput(db: Connection, owner: number, cuts: readonly Cut[]): Promise<void> {
+  await dropOutput(db, owner, cuts);
   await db.query(none`
     UPDATE command_output o
     SET byte_offset = cut.up_to, data = substring(o.data FROM (cut.up_to - o.byte_offset + 1)::int)
-    FROM ${cutRows(cuts)}
+    FROM ${cutRows(owner, cuts)}
     WHERE o.command_id = c.id AND o.byte_offset >= cut.start AND o.byte_offset < cut.up_to`);
 }
 

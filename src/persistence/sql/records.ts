@@ -33,6 +33,7 @@ const recordRow = z
     ended_at: z.number().nullable(),
     duration_ms: z.number().nullable(),
     stopped_by: z.string().nullable(),
+    node: z.string().nullable(),
     progress: storedProgress,
     total_bytes: z.number(),
     output_head: z.number().nullable(),
@@ -73,6 +74,7 @@ const recordRow = z
       endedAt: row.ended_at,
       durationMs: row.duration_ms,
       stoppedBy: row.stopped_by,
+      node: row.node,
     };
   });
 
@@ -80,7 +82,7 @@ const recordRow = z
 const selectRecords = (page: SqlFragment, limit: number, scriptLimit: number, inputs: SqlFragment) => sql.fragment`
   SELECT c.id, c.command_uuid, c.description, left(c.script, ${scriptLimit}) AS script,
     length(c.script) > ${scriptLimit} AS script_preview, c.durable, c.options, ${inputs} AS inputs, c.labels, c.rerun_of, c.created_by, c.pinned, c.status, c.reason, c.exit_code, c.signal,
-    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.stopped_by, c.progress, shown.total_bytes, c.output_head,
+    c.error, c.created_at, c.started_at, c.ended_at, c.duration_ms, c.stopped_by, c.node, c.progress, shown.total_bytes, c.output_head,
     gap.dropped_bytes, printed.data, printed.streams, printed.lengths
   FROM (${page}) c
   ${shownAndDropped}

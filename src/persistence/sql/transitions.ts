@@ -2,7 +2,7 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import type { Step, Transition } from '../../command.ts';
-import { LOST, pathOf, START } from '../../transitions.ts';
+import { pathOf, START } from '../../transitions.ts';
 import { type Connection, none, type SqlFragment } from './connection.ts';
 
 /** Steps of one command that are stored together. */
@@ -61,10 +61,10 @@ export async function appendStarts(db: Connection, owner: number): Promise<void>
     ON CONFLICT DO NOTHING`);
 }
 
-/** What follows a statement that gives commands the outcome `lost` and returns them as `c`: stores that as a step. */
-export const appendLost = sql.fragment`
+/** What follows a statement that finds commands lost and returns them as `c`: stores that as a step. */
+export const appendLost = (step: Omit<Step, 'at'>) => sql.fragment`
   INSERT INTO command_transitions (command_id, first_step, steps)
-  SELECT c.id, ${storedStepCount}, json_build_array(${stepAt(LOST, sql.fragment`c.ended_at`)}) FROM c`;
+  SELECT c.id, ${storedStepCount}, json_build_array(${stepAt(step, sql.fragment`c.ended_at`)}) FROM c`;
 
 const pathRow = z.object({ created_at: z.number(), steps: storedSteps.nullable() });
 

@@ -23,6 +23,7 @@ export function Facts({ command, steps }: { command: Command; steps: readonly Tr
     <dl class="facts">
       <Fact name={facts.sent}>{time(command.created_at)}</Fact>
       <Fact name={facts.by}>{command.created_by}</Fact>
+      <Fact name={facts.node}>{command.node}</Fact>
       <Fact name={facts.started}>{time(command.started_at)}</Fact>
       <Fact name={facts.duration}>
         <Duration command={command} />
@@ -80,6 +81,8 @@ function Options({ command: { options } }: { command: Command }) {
       <Fact name={run.maxProcesses}>{count(options.max_processes)}</Fact>
       <Fact name={run.maxOpenFiles}>{count(options.max_open_files)}</Fact>
       <Fact name="Nice">{count(options.nice)}</Fact>
+      <Fact name={run.node}>{options.node?.label}</Fact>
+      <Fact name={run.onLost}>{options.on_lost !== undefined && run.lostActions[options.on_lost]}</Fact>
       <Fact name={run.onOutputLimit}>
         {options.on_output_limit !== undefined && run.outputLimitActions[options.on_output_limit]}
       </Fact>

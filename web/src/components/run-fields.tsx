@@ -15,6 +15,8 @@ export const OPTIONS = [
   'maxProcesses',
   'maxOpenFiles',
   'onOutputLimit',
+  'nodeLabel',
+  'onLost',
   'keepsBackground',
   'isPinned',
 ] as const;
@@ -34,6 +36,8 @@ export const KEYS_WITH_FIELDS = [
   'max_processes',
   'max_open_files',
   'on_output_limit',
+  'node',
+  'on_lost',
 ];
 
 interface RunFieldsProps {
@@ -151,6 +155,20 @@ export function OptionFields({ form, problems, onChange }: RunFieldsProps) {
         value={form.onOutputLimit}
         problem={problems.on_output_limit}
         onChange={(onOutputLimit) => onChange({ onOutputLimit })}
+      />
+      <TextField
+        label={run.node}
+        hint="gpu"
+        text={form.nodeLabel}
+        problem={problems.node}
+        onChange={(nodeLabel) => onChange({ nodeLabel })}
+      />
+      <ChoiceField
+        label={run.onLost}
+        names={run.lostActions}
+        value={form.onLost}
+        problem={problems.on_lost}
+        onChange={(onLost) => onChange({ onLost })}
       />
       <div>
         <CheckField

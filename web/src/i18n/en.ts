@@ -1,6 +1,6 @@
 /** What the page says in English. What it holds is the type of every other language. */
 import type { OutputLimitAction, Reason, Status } from '../../../src/command.ts';
-import type { Sandbox } from '../run/form.ts';
+import type { LostAction, Sandbox } from '../run/form.ts';
 import { plural } from './plural.ts';
 
 const commands = plural('en', { one: 'command', other: 'commands' });
@@ -223,6 +223,9 @@ export const en = {
       truncate: 'drop the middle',
       kill: 'end it',
     } satisfies Record<OutputLimitAction, string>,
+    node: 'Kind of node',
+    onLost: 'When its node is lost',
+    lostActions: { fail: 'it has failed', rerun: 'it runs again' } satisfies Record<LostAction, string>,
     keepsBackground: 'What it leaves in the background lives on',
     pinned: 'Pinned: it stays when many are deleted',
     curl: 'The same with curl',
@@ -233,6 +236,7 @@ export const en = {
     title: 'Script and details',
     sent: 'Sent',
     by: 'By',
+    node: 'On node',
     started: 'Started',
     duration: 'Duration',
     output: 'Output',

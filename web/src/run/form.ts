@@ -35,9 +35,15 @@ export interface Form {
   maxProcesses: string;
   maxOpenFiles: string;
   onOutputLimit: OutputLimitAction;
+  /** Which kind of node it is to run on. */
+  nodeLabel: string;
+  onLost: LostAction;
   keepsBackground: boolean;
   isPinned: boolean;
 }
+
+/** What becomes of a command when whoever ran it is gone. */
+export type LostAction = NonNullable<NewCommand['on_lost']>;
 
 export const SANDBOXES = ['off', 'on', 'network'] as const;
 export type Sandbox = (typeof SANDBOXES)[number];
@@ -60,6 +66,8 @@ export const EMPTY_FORM: Form = {
   maxProcesses: '',
   maxOpenFiles: '',
   onOutputLimit: 'truncate',
+  nodeLabel: '',
+  onLost: 'fail',
   keepsBackground: false,
   isPinned: false,
 };
@@ -102,6 +110,8 @@ export function requestOf(form: Form): NewCommand {
       max_processes: numberOrNone(form.maxProcesses, wholeOf),
       max_open_files: numberOrNone(form.maxOpenFiles, wholeOf),
       on_output_limit: form.onOutputLimit === 'truncate' ? undefined : form.onOutputLimit,
+      node: form.nodeLabel === '' ? undefined : { label: form.nodeLabel },
+      on_lost: form.onLost === 'fail' ? undefined : form.onLost,
       keep_background: form.keepsBackground || undefined,
       pinned: form.isPinned || undefined,
     }),
@@ -129,6 +139,8 @@ export function formOf({ script, description, durable, options, inputs, labels, 
     maxProcesses: numberOf(options.max_processes),
     maxOpenFiles: numberOf(options.max_open_files),
     onOutputLimit: options.on_output_limit ?? 'truncate',
+    nodeLabel: options.node?.label ?? '',
+    onLost: options.on_lost ?? 'fail',
     keepsBackground: options.keep_background ?? false,
     isPinned: pinned,
   };

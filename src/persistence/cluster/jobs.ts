@@ -1,0 +1,159 @@
+/**
+ * The queue of all nodes: pg-boss, with a job for each command that no node has taken. A job is put there by the
+ * transaction that stores its command, and is gone with the one that takes it; so of a command there is never one without
+ * the other, and what a node has taken is told by the owner of the command alone.
+ */
+import { Pool } from 'pg';
+import { type Db, PgBoss } from 'pg-boss';
+import { sql } from 'slonik';
+import { z } from 'zod';
+import { namedUrl } from '../fence.ts';
+import { CONNECT_MS } from '../pool.ts';
+import type { Connection } from '../sql/connection.ts';
+
+/** pg-boss deletes what has waited for longer, in seconds: ours is never to be lost. It takes 2^31 - 1 at most. */
+const KEPT_S = 2_000_000_000;
+/** How long a statement of pg-boss may take on our side, in ms. */
+const STATEMENT_MS = 15_000;
+/** How many rows of its registry are looked at. Those of nodes that are gone are deleted by pg-boss. */
+const INSTANCES = 10_000;
+
+/** The queue of the commands that want a node of this kind, or any node. */
+const queueOf = (label: string | undefined) => (label === undefined ? 'commands' : `commands/${label}`);
+
+/** Calls back for each notification of a channel, and when some may have been missed. */
+export type Listen = NonNullable<Db['listen']>;
+
+export interface JobQueueOptions {
+  databaseUrl: string;
+  owner: number;
+  /** The kinds of this node. */
+  labels: readonly string[];
+  /** How often this node says that it lives. */
+  heartbeatSeconds: number;
+  listen: Listen;
+  /** Called when there may be something to take. */
+  onJobs: () => void;
+  /** Told of what goes wrong beside our requests, in its upkeep: it tries again by itself. */
+  onError: (error: Error) => void;
+}
+
+/** A command that any node may take, or one with its label. */
+export interface Job {
+  uuid: string;
+  label: string | undefined;
+}
+
+const anyRow = z.looseObject({});
+
+export class JobQueue {
+  readonly #boss: PgBoss;
+  readonly #pool: Pool;
+  readonly #queues = new Map<string, Promise<void>>();
+
+  private constructor(boss: PgBoss, pool: Pool) {
+    this.#boss = boss;
+    this.#pool = pool;
+  }
+
+  /** Brings the tables of pg-boss up to date, and begins to say that this node lives. @throws when the database can't be reached. */
+  static async open(options: JobQueueOptions): Promise<JobQueue> {
+    const { databaseUrl, owner, labels, heartbeatSeconds, listen, onJobs, onError } = options;
+    const pool = new Pool({
+      connectionString: namedUrl(databaseUrl, `shellvisor jobs ${owner}`),
+      max: 2,
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: STATEMENT_MS,
+      keepAlive: true,
+    });
+    pool.on('error', () => {});
+    const db: Db = {
+      executeSql: (text, values) => pool.query(text, values),
+      listen: (channel, onNotification, onReconnect) =>
+        listen(
+          channel,
+          (payload) => {
+            onNotification(payload);
+            onJobs();
+          },
+          () => {
+            onReconnect();
+            onJobs();
+          },
+        ),
+    };
+    const boss = new PgBoss({
+      db,
+      instanceName: `${owner}`,
+      instanceHeartbeatSeconds: heartbeatSeconds,
+      useListenNotify: true,
+      schedule: false,
+    });
+    boss.on('error', onError);
+    const jobs = new JobQueue(boss, pool);
+    try {
+      await boss.start();
+      await Promise.all([undefined, ...labels].map((label) => jobs.#open(label)));
+    } catch (error) {
+      await jobs.close();
+      throw error;
+    }
+    return jobs;
+  }
+
+  /** Puts commands into the queue, by the transaction that stores them. One that is there already stays once. */
+  async add(db: Connection, jobs: readonly Job[]): Promise<void> {
+    for (const [label, some] of Map.groupBy(jobs, (job) => job.label)) {
+      await this.#open(label);
+      const ids = some.map(({ uuid: id }) => ({ id }));
+      await this.#boss.insert(queueOf(label), ids, { db: within(db) });
+    }
+  }
+
+  /** Takes at most `limit` commands out of the queue, oldest first. @returns their uuids. */
+  async take(db: Connection, label: string | undefined, limit: number): Promise<string[]> {
+    const jobs = await this.#boss.fetch(queueOf(label), { batchSize: limit, db: within(db) });
+    const uuids = jobs.map(({ id }) => id);
+    if (uuids.length > 0) await this.#boss.deleteJob(queueOf(label), uuids, { db: within(db) });
+    return uuids;
+  }
+
+  /** When the nodes have last said that they live, by their owners, in ms since the epoch by the clock of the database. */
+  async heartbeats(): Promise<Map<number, number>> {
+    const beats = new Map<number, number>();
+    for (const { name, heartbeatOn } of await this.#boss.getInstances({ limit: INSTANCES })) {
+      const owner = Number(name);
+      beats.set(owner, Math.max(beats.get(owner) ?? 0, +heartbeatOn));
+    }
+    return beats;
+  }
+
+  async close(): Promise<void> {
+    await this.#boss.stop({ graceful: false }).catch(() => {});
+    await this.#pool.end();
+  }
+
+  /** Makes the queue of a kind of node, once. */
+  #open(label: string | undefined): Promise<void> {
+    const name = queueOf(label);
+    const opening =
+      this.#queues.get(name) ??
+      this.#boss.createQueue(name, { notify: true, retentionSeconds: KEPT_S }).catch((error) => {
+        this.#queues.delete(name);
+        throw error;
+      });
+    this.#queues.set(name, opening);
+    return opening;
+  }
+}
+
+/** A transaction of ours as pg-boss wants it. */
+function within(db: Connection): Db {
+  return {
+    async executeSql(text, values = []) {
+      // Its statements come as text; slonik makes those of literals only.
+      const query = { ...sql.type(anyRow)``, sql: text, values: values as [] };
+      return { rows: [...(await db.any(query))] };
+    },
+  };
+}

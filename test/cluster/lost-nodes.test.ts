@@ -1,0 +1,93 @@
+import t from 'tap';
+import { killNode, run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
+import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
+import { serverPid, temporaryFolder } from '../helpers/server.ts';
+import { until } from '../helpers/until.ts';
+
+t.test(
+  'what a killed node ran is lost, or runs again on another one, its output behind what it had printed',
+  async (t) => {
+    const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
+    const { nodes, add } = await startNodes(t, { ...lost, SHELLVISOR_NODE_LABELS: 'dies' });
+    const [first] = nodes as [(typeof nodes)[0]];
+    const folder = temporaryFolder(t);
+    const gone = await run(first, { script: 'echo begun; sleep 60', node: { label: 'dies' } }, true);
+    // Its first run waits for ever, the second one ends.
+    const script = `echo run; [ -e "$1/ran" ] || { touch "$1/ran"; sleep 600; }`;
+    const again = await run(first, { script, args: [folder], on_lost: 'rerun' }, true);
+    for (const uuid of [gone, again]) await untilOutput(first, uuid, /begun|run/);
+    const second = await add(lost);
+    const waits = await run(first, { script: 'echo waited', node: { label: 'dies' } });
+    await untilStatus(first, waits, 'EXECUTED');
+    await killNode(first);
+    t.match(await untilStatus(second, gone, 'FAILED'), { reason: 'lost', output: 'begun\n' });
+    t.match(await untilStatus(second, again, 'EXECUTED'), { output: 'run\nrun\n', exit_code: 0 });
+    const { body } = await second.request('GET', `/api/v1/commands/${again}/transitions`);
+    t.same(
+      body.map((step: { event: string }) => step.event).filter((event: string) => /admit|lost|start$/.test(event)),
+      ['admit', 'start', 'lost', 'admit', 'start'],
+    );
+    t.match((await second.request('GET', '/manage/nodes')).body, [
+      { name: 'n1', state: 'lost' },
+      { name: 'n2', state: 'up' },
+    ]);
+  },
+);
+
+t.test(
+  'a node that stood still is given up, begins anew as another one, and changes nothing of what was decided',
+  async (t) => {
+    const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
+    const { nodes } = await startNodes(t, lost, { ...lost, SHELLVISOR_MAX_PARALLEL: '1' });
+    const [first, second] = nodes as [(typeof nodes)[0], (typeof nodes)[0]];
+    // Taken by whichever is free; both run something, so one of these is at the first node.
+    const uuids = [await run(second, { script: 'sleep 600' }), await run(second, { script: 'sleep 600' })];
+    for (const uuid of uuids) await untilStatus(second, uuid, 'EXECUTING');
+    const pid = await serverPid(first);
+    process.kill(pid, 'SIGSTOP');
+    const gone = await until('one of them is lost', async () => {
+      for (const uuid of uuids) {
+        const { body } = await second.request('GET', `/api/v1/commands/${uuid}`);
+        if (body.status === 'FAILED') return body;
+      }
+      return undefined;
+    });
+    t.match(gone, { reason: 'lost' });
+    process.kill(pid, 'SIGCONT');
+    const anew = await until('it begins anew', async () => {
+      const { body } = await second.request('GET', '/manage/nodes');
+      return body.filter((node: { name: string }) => node.name === 'n1').length === 2 && body;
+    });
+    t.match(
+      anew.map(({ name, state }: { name: string; state: string }) => [name, state]),
+      [
+        ['n1', 'lost'],
+        ['n2', 'up'],
+        ['n1', 'up'],
+      ],
+    );
+    t.match((await second.request('GET', `/api/v1/commands/${gone.command_uuid}`)).body, gone);
+    const after = await run(second, { script: 'echo after' });
+    t.match(await untilStatus(second, after, 'EXECUTED'), { output: 'after\n' });
+  },
+);
+
+t.test('a node that is given up while it has no server begins anew when it has one', async (t) => {
+  const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
+  const seconds = uniqueSeconds();
+  const { nodes, add } = await startNodes(t, lost);
+  const [first] = nodes as [(typeof nodes)[0]];
+  const uuid = await run(first, { script: `sleep ${seconds}` });
+  await untilStatus(first, uuid, 'EXECUTING');
+  const second = await add(lost);
+  const launcher = first.child.pid as number;
+  process.kill(launcher, 'SIGSTOP');
+  process.kill(await serverPid(first), 'SIGKILL');
+  t.match(await untilStatus(second, uuid, 'FAILED'), { reason: 'lost' });
+  process.kill(launcher, 'SIGCONT');
+  await until('it begins anew', async () => {
+    const { body } = await second.request('GET', '/manage/nodes');
+    return body.some(({ name, state }: { name: string; state: string }) => name === 'n1' && state === 'up');
+  });
+  t.same(processesWith(`sleep ${seconds}`), []);
+});
