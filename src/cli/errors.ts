@@ -6,6 +6,9 @@ import { ReaderGone } from './terminal.ts';
 /** Called in a way that makes no sense. */
 export class WrongUsage extends Error {}
 
+/** It was done right, and yet it has not come to what was asked for. */
+export class Undone extends Error {}
+
 const HINT = 'start one with `shellvisor serve`, or say where it is with --server or SHELLVISOR_URL';
 
 /** One line on stderr, and the exit code. A bug is thrown on, with its stack. */
@@ -17,7 +20,7 @@ export function fail(error: unknown): never {
     message = error.message + more.join('');
   } else if (error instanceof Unreachable) message = `${error.message}; ${HINT}`;
   else if (isBadUrl(error)) message = `the URL of the server is not valid: ${error.input}`;
-  else if (error instanceof WrongUsage) message = error.message;
+  else if (error instanceof WrongUsage || error instanceof Undone) message = error.message;
   else throw error;
   process.stderr.write(`shellvisor: ${message}\n`);
   process.exit(error instanceof WrongUsage || isBadUrl(error) ? USAGE : FAILURE);

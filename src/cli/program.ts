@@ -3,11 +3,12 @@ import { Option, Command as Program } from 'commander';
 import type { ListQuery, Shellvisor } from '../client/index.ts';
 import { VERSION } from '../version.ts';
 import { connectTo } from './connection.ts';
+import { type DrainOptions, drain } from './drain.ts';
 import { FAILURE, USAGE } from './exit-codes.ts';
 import { followAsJson, followOurs, followToEnd } from './follow.ts';
 import { newCommand, type RunOptions } from './new-command.ts';
 import { serve } from './serve.ts';
-import { inWords, prunedInWords, steps, table } from './show.ts';
+import { inWords, nodeTable, prunedInWords, steps, table } from './show.ts';
 import { write } from './terminal.ts';
 import { addTokenCommands } from './tokens.ts';
 import { pair, secret, several, span, time, wholeNumber } from './values.ts';
@@ -199,6 +200,21 @@ export function createProgram(environment: NodeJS.ProcessEnv = process.env): Pro
         return each(uuids, options, isPin ? 'pinned' : 'unpinned', (uuid) => client[name](uuid));
       });
   }
+
+  talking('nodes', 'list the servers that share the work').action(async (options: CommonOptions) => {
+    const nodes = await clientOf(options).nodes();
+    await print(options, nodes, () => nodeTable(nodes, Date.now()));
+  });
+
+  talking('drain', 'have a node take no more commands; what it runs goes on to its end')
+    .argument('[id]', 'which node, by its id in `nodes`; self: the one that answers', 'self')
+    .option('--wait', 'wait until it has no commands any more')
+    .option('--timeout <span>', 'wait no longer than this: 500ms, 30s, 5m, 2h, 1d', span)
+    .option('--undo', 'have it take commands again')
+    .action(async (id: string, options: CommonOptions & DrainOptions) => {
+      const node = await drain(clientOf(options), id, options);
+      await print(options, node, () => `${node.id}  ${node.state}\n`);
+    });
 
   addTokenCommands(program, environment);
 

@@ -1,5 +1,5 @@
-/** Commands in words. */
-import type { Command, Outcome, Pruned, Transition } from '../client/index.ts';
+/** Commands in words, and the nodes that run them. */
+import type { Command, Node, Outcome, Pruned, Transition } from '../client/index.ts';
 import { printable } from './terminal.ts';
 
 const SECOND = 1000;
@@ -83,6 +83,21 @@ export function table(commands: readonly Command[], now: number, width = Number.
 export function steps(transitions: readonly Transition[]): string {
   const rows = transitions.map(({ from, event, to, at }) => [at, from ?? '', event, to]);
   return columns([['AT', 'FROM', 'EVENT', 'TO'], ...rows]);
+}
+
+/** The nodes that share the work, oldest first. */
+export function nodeTable(nodes: readonly Node[], now: number): string {
+  const rows = nodes.map(({ id, name, version, state, slots, executing, waiting, last_heartbeat_at: at, labels }) => [
+    id,
+    name,
+    version,
+    state,
+    `${executing} of ${slots}`,
+    `${waiting}`,
+    at === null ? 'never' : `${duration(Math.max(0, now - Date.parse(at)))} ago`,
+    labels.join(','),
+  ]);
+  return columns([['ID', 'NAME', 'VERSION', 'STATE', 'RUNS', 'WAIT', 'HEARD', 'LABELS'], ...rows]);
 }
 
 /** What a deletion of many commands has done. */

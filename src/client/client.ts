@@ -15,6 +15,7 @@ import type {
   InspectEvent,
   ListEvent,
   NewCommand,
+  Node,
   Pruned,
   Readiness,
   SupervisorStatechart,
@@ -211,6 +212,24 @@ export class Shellvisor {
     return this.#json('/manage/statechart');
   }
 
+  /** The servers that share the work, and those that did until a day ago, oldest first. */
+  nodes(): Promise<Node[]> {
+    return this.#json('/manage/nodes');
+  }
+
+  /**
+   * Has a node take no more commands: what it runs goes on to its end. @param id that of `nodes`; `self`: the one that answers,
+   * which behind a load balancer is any.
+   */
+  async drain(id: string): Promise<void> {
+    await this.#fetch(drainOf(id), { method: 'POST' });
+  }
+
+  /** Has a node take commands again. */
+  async undrain(id: string): Promise<void> {
+    await this.#fetch(drainOf(id), { method: 'DELETE' });
+  }
+
   #post(path: string, body: object, { idempotencyKey }: RepeatOptions): Promise<{ uuid: string }> {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
@@ -246,6 +265,8 @@ export class Shellvisor {
 }
 
 const pathOf = (uuid: string) => `/api/v1/commands/${encodeURIComponent(uuid)}`;
+
+const drainOf = (id: string) => `/manage/nodes/${encodeURIComponent(id)}/drain`;
 
 function queryOf(query: ListQuery): string {
   const parameters = new URLSearchParams();

@@ -18,6 +18,7 @@ export type {
   InspectEvent,
   ListEvent,
   NewCommand,
+  Node,
   Outcome,
   Progress,
   Pruned,

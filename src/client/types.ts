@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { NewCommandBody } from '../routes/commands.ts';
 import type { ReadinessBody } from '../routes/manage.ts';
+import type { NodeBody } from '../routes/nodes.ts';
 import type { PrunedBody } from '../routes/prune.ts';
 import type { CommandBody, ErrorBody } from '../routes/schemas.ts';
 import type { SupervisorStatechartBody } from '../routes/statecharts.ts';
@@ -30,6 +31,9 @@ export type Pruned = z.output<typeof PrunedBody>;
 
 /** Whether the server can take commands, and how much there is to do. */
 export type Readiness = z.output<typeof ReadinessBody>;
+
+/** One of the servers that share the work. */
+export type Node = z.output<typeof NodeBody>;
 
 /** The machine that admits commands and holds the slots: as data, its state, and how much it has to do. */
 export type SupervisorStatechart = z.output<typeof SupervisorStatechartBody>;

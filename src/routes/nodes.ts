@@ -8,7 +8,7 @@ export interface NodeRoutesOptions {
   nodes: Nodes;
 }
 
-const NodeBody = z
+export const NodeBody = z
   .object({
     id: z.string().describe('Another one each time that the node begins anew'),
     name: z.string().describe('What `SHELLVISOR_NODE_NAME` calls it; unless given, its host name'),
