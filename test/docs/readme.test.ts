@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
+import { configVariables } from '../helpers/variables.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const read = (file: string) => readFileSync(new URL(file, ROOT), 'utf8');
@@ -70,15 +71,10 @@ t.test('the first link of each leads to the other', async (t) => {
 });
 
 t.test('both list the variables of the configuration, and no others, with their defaults', async (t) => {
-  // The schema is read as text: config.ts shares only what comes out of it, and that has other names.
-  const [, schema = ''] = /^const schema = z\.object\(\{\n(.*?)^\}\);/ms.exec(read('src/config.ts')) ?? [];
-  const variables = schema.split(/^ {2}(?=[A-Z])/m).filter((text) => text !== '');
-  t.ok(variables.length, 'the schema is found');
-  const expected = variables.map((text) => {
-    const [, fallback] = /\.default\((.*)\)/.exec(text) ?? [];
-    const value = fallback?.replaceAll(/'|(?<=\d)_(?=\d)/g, '');
-    return [`\`${text.slice(0, text.indexOf(':'))}\``, value === undefined ? '' : `\`${value}\``];
-  });
+  const expected = [...configVariables()].map(([name, fallback]) => [
+    `\`${name}\``,
+    fallback === undefined ? '' : `\`${fallback}\``,
+  ]);
   for (const { file, tables } of readmes) {
     const table = tables.find((rows) => rows.some(([name]) => name === '`PORT`')) ?? [];
     const documented = table.slice(1).map(([name = '', fallback = '']) => [name, fallback]);
