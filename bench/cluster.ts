@@ -14,7 +14,7 @@ const CONNECTIONS = 64;
 const PAUSE_MS = 20;
 
 /** Several servers on one database. */
-interface Contestant {
+export interface Contestant {
   name: string;
   servers: Server[];
   db: Client;
@@ -57,7 +57,7 @@ export async function cluster(run: Run): Promise<void> {
 }
 
 /** Starts nodes on a database of their own, in the PostgreSQL of a server. */
-async function startNodes(run: Run, { databaseUrl }: Server, name: string, count: number): Promise<Contestant> {
+export async function startNodes(run: Run, { databaseUrl }: Server, name: string, count: number): Promise<Contestant> {
   const admin = new Client(databaseUrl);
   await admin.connect();
   const database = name.replaceAll(' ', '_');

@@ -12,6 +12,7 @@ import { followers } from './followers.ts';
 import { lists } from './lists.ts';
 import { describeMachine } from './machine.ts';
 import { memory } from './memory.ts';
+import { postgres } from './postgres.ts';
 import { queue } from './queue.ts';
 import { reads } from './reads.ts';
 import { shortCommands } from './short-commands.ts';
@@ -27,6 +28,7 @@ const benchmarks: Record<string, Benchmark> = {
   memory,
   dashboard,
   cluster,
+  postgres,
 };
 
 const { values, positionals } = parseArgs({

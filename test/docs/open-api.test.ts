@@ -75,6 +75,9 @@ t.test('every status code of the contract is documented', async (t) => {
     'GET /manage/ready': ['200', '503'],
     'GET /manage/metrics': guarded('200'),
     'GET /manage/inspect': guarded('200', '404'),
+    'GET /manage/nodes': guarded('200', '404', '503'),
+    'POST /manage/nodes/{id}/drain': guarded('204', '404', '503'),
+    'DELETE /manage/nodes/{id}/drain': guarded('204', '404', '503'),
     'GET /manage/statechart': guarded('200', '503'),
     'GET /manage/statechart.svg': guarded('200', '503'),
   });
@@ -110,6 +113,7 @@ t.test('every reference leads to a schema, and every schema is used', async (t) 
     'CommandStatechart',
     'Error',
     'NewCommand',
+    'Node',
     'PartialCommand',
     'Pruned',
     'Readiness',
