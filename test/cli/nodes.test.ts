@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { drain } from '../../src/cli/drain.ts';
+import { Shellvisor } from '../../src/client/index.ts';
 import { callCli } from '../helpers/cli.ts';
 import { createDatabase } from '../helpers/cluster.ts';
 import { run, startNodes, untilStatus } from '../helpers/nodes.ts';
@@ -85,6 +87,16 @@ t.test('drain gives up after its timeout; the node stays without new commands', 
   t.equal(await stateOf('n1'), 'draining');
   release();
   await untilStatus(second, uuid, 'EXECUTED');
+  t.match(await call(first, 'drain', '--undo'), { code: 0 });
+});
+
+t.test('behind a load balancer it is the node that answered first, whoever answers then', async (t) => {
+  let turn = 0;
+  const balanced = ((url: string, init: RequestInit) =>
+    fetch(url.replace(first.url, turn++ % 2 === 0 ? first.url : second.url), init)) as typeof fetch;
+  const client = new Shellvisor({ url: first.url, fetch: balanced });
+  t.match(await drain(client, 'self', { wait: true }), { name: 'n1', state: 'drained' });
+  t.equal(await stateOf('n2'), 'up');
   t.match(await call(first, 'drain', '--undo'), { code: 0 });
 });
 
