@@ -377,7 +377,7 @@ export interface NodeWork {
 
 /** The queue that several servers, its nodes, take commands from. */
 export interface SharedQueue {
-  /** How many commands wait that no node has taken, as of the last second. */
+  /** How many commands wait that no node has taken, about: as of the last second, or longer ago when it is many. */
   readonly waiting: number;
   /** Whether this node is of that kind; undefined means any. */
   isOfKind(label: string | undefined): boolean;

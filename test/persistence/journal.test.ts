@@ -36,7 +36,7 @@ t.test('a command is stored step by step, and reads so', async (t) => {
   const inputs = { env: { A: 'ü' }, args: ['a b'], cwd: '/tmp' };
   const command = newCommand({ description: 'größe', script: 'echo $1', inputs, labels: { team: 'web' } });
   await journal.insert(command);
-  const { secretNames, createdAt, ...shown } = command;
+  const { secretNames, createdAt, forAnyNode, ...shown } = command;
   t.match(await reader.get(command.uuid), { ...shown, createdAt: +createdAt, status: 'QUEUED', output: '' });
   t.match(await journal.begin(command.uuid, new Date(5000)), { script: 'echo $1', inputs, secretNames });
   t.match(await reader.get(command.uuid), { status: 'EXECUTING', startedAt: 5000, endedAt: null });

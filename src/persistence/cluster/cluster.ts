@@ -37,6 +37,8 @@ import { heartbeatSeconds, isQuiet, NodeWatch, type WatchOptions } from './watch
 
 /** How often a node looks after itself, the queue and the others, in ms. */
 const LOOK_MS = 1000;
+/** How many times as long as it took we wait until we count again what waits: that gets dear when it is much. */
+const COUNT_REST = 20;
 /** How long a node that shuts down waits for the database to let it leave, in ms. */
 const LEAVE_MS = 3000;
 /** How often whoever stops a command elsewhere looks whether it has ended, in ms. */
@@ -83,6 +85,8 @@ export class Cluster implements SharedQueue, Nodes {
   #node: NodeWork | undefined;
   #nodes: readonly StoredNode[] = [];
   #waiting = 0;
+  /** When what waits is to be counted again, by performance.now(). */
+  #countFrom = 0;
   #isFailing = false;
 
   private constructor(options: ClusterOptions, jobs: JobQueue, taker: Taker) {
@@ -97,7 +101,7 @@ export class Cluster implements SharedQueue, Nodes {
    * Joins. @throws NodeFenced when the others have given this owner number up; else when the database can't be reached.
    */
   static async join(options: ClusterOptions): Promise<Cluster> {
-    const { databaseUrl, pool, claim, node, lostMs, onTaken } = options;
+    const { databaseUrl, pool, claim, node, lostMs } = options;
     const { owner } = claim;
     const { labels } = node;
     let taker: Taker | undefined;
@@ -119,8 +123,12 @@ export class Cluster implements SharedQueue, Nodes {
     try {
       // Its heartbeat is there first: nobody sees a node without.
       if (!(await registerNode(pool, { ...node, owner }))) throw new NodeFenced();
+      const onTaken: ClusterOptions['onTaken'] = (commands) => {
+        joined.#waiting = Math.max(0, joined.#waiting - commands.length);
+        options.onTaken(commands);
+      };
       taker = new Taker({ pool, jobs, owner, labels, maxTaken: options.maxTaken, onTaken, onError });
-      const joined = new Cluster(options, jobs, taker);
+      const joined: Cluster = new Cluster(options, jobs, taker);
       cluster = joined;
       await hearControl(claim, (message) => joined.#hear(message));
       await joined.#read();
@@ -245,7 +253,12 @@ export class Cluster implements SharedQueue, Nodes {
 
   async #read(): Promise<void> {
     const { pool } = this.#options;
-    [this.#nodes, this.#waiting] = await Promise.all([selectNodes(pool), countForNodes(pool)]);
+    this.#nodes = await selectNodes(pool);
+    const before = performance.now();
+    if (before < this.#countFrom) return;
+    this.#waiting = await countForNodes(pool);
+    const now = performance.now();
+    this.#countFrom = now + (now - before) * COUNT_REST;
   }
 
   async #look(): Promise<void> {

@@ -49,6 +49,6 @@ export function selectStorageUse(db: Connection): Promise<StorageUse> {
       coalesce(sum(commands) FILTER (WHERE pinned), 0)::bigint AS pinned,
       coalesce(sum(bytes), 0)::bigint AS bytes,
       (SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class
-       WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname ~ '^(command|idempotency_key)') AS disk_bytes
+       WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname ~ '^(command|idempotency_key|node)') AS disk_bytes
     FROM command_totals`);
 }
