@@ -50,6 +50,8 @@ export interface CommandContext extends CommandInput {
   /** Set when the script was there before this actor. */
   stored: StoredOutput | null;
   outcome: Outcome | null;
+  /** Whether it is to run again: it was lost, its client wants that then, and nobody has stopped it. */
+  runsAgain: boolean;
 }
 
 /** A stop, of which a server before this one may have begun the grace. */
@@ -132,6 +134,9 @@ export const commandMachine = setup({
     recordOutcome: assign({
       outcome: ({ context }, params: { end: ProcessEnd; durationMs: number | null }) =>
         outcomeOf(params.end, context.stop, params.durationMs),
+      runsAgain: ({ context: { options, stop } }, { end }) =>
+        // Who has stopped it is told that it has ended.
+        end.kind === 'lost' && options.rerunWhenLost === true && (stop === null || stop.reason === 'shutdown'),
     }),
     forgetOutcome: assign({ outcome: null }),
     /** SIGTERM to the process group. */
@@ -152,7 +157,15 @@ export const commandMachine = setup({
   },
 }).createMachine({
   id: 'command',
-  context: ({ input }) => ({ ...input, stop: null, graceMs: 0, pid: null, stored: null, outcome: null }),
+  context: ({ input }) => ({
+    ...input,
+    stop: null,
+    graceMs: 0,
+    pid: null,
+    stored: null,
+    outcome: null,
+    runsAgain: false,
+  }),
   initial: 'queued',
   states: {
     queued: {
@@ -255,11 +268,7 @@ export const commandMachine = setup({
     storing: {
       invoke: {
         src: 'store',
-        input: ({ context: { uuid, outcome, options } }) => ({
-          uuid,
-          outcome: outcome as Outcome,
-          runsAgain: outcome?.reason === 'lost' && options.rerunWhenLost === true,
-        }),
+        input: ({ context: { uuid, outcome, runsAgain } }) => ({ uuid, outcome: outcome as Outcome, runsAgain }),
         onDone: [
           { guard: 'isExecuted', target: 'executed' },
           { guard: 'isStopped', target: 'stopped' },

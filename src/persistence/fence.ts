@@ -9,6 +9,9 @@ export const journalName = (owner: number) => `shellvisor journal ${owner}`;
 /** How the session that holds this owner's lock is named. */
 export const claimName = (owner: number) => `shellvisor claim ${owner}`;
 
+/** How the session is named that takes commands for this owner out of the queue of all nodes. */
+export const takerName = (owner: number) => `shellvisor taker ${owner}`;
+
 /** The URL under which a session has this name, whatever name the database's own URL gives. */
 export function namedUrl(databaseUrl: string, name: string): string {
   const url = new URL(databaseUrl);

@@ -6,7 +6,7 @@ import { Changes, SHARED_LOOK_MS } from './changes.ts';
 import { Claim } from './claim.ts';
 import { Cluster, type ClusterOptions } from './cluster/cluster.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
-import { journalName } from './fence.ts';
+import { journalName, takerName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
 import { createKeeper } from './keeper.ts';
 import { migrate } from './migrate.ts';
@@ -135,8 +135,21 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
 
   const join = async (part: ClusterPart) => {
     const pool = await openOne({ maxPoolSize: 2, patience: new Patience(...BATCH_MS) });
+    const takerPool = await openOne({
+      maxPoolSize: 1,
+      patience: new Patience(...BATCH_MS),
+      exclusiveName: takerName(claim.owner),
+    });
     const onTaken: ClusterOptions['onTaken'] = (commands) => journal.resumeTransitions(commands);
-    const cluster = await Cluster.join({ ...part, databaseUrl: url, pool, claim, runner: options.runner, onTaken });
+    const cluster = await Cluster.join({
+      ...part,
+      databaseUrl: url,
+      pool,
+      takerPool,
+      claim,
+      runner: options.runner,
+      onTaken,
+    });
     opening.defer(() => cluster.close());
     return cluster;
   };

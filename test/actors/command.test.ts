@@ -399,3 +399,18 @@ t.test('it is known how long a state lasts that a timer ends', async (t) => {
   other.send(shutdown);
   t.equal(timerOf(other.actor.getSnapshot()), 800);
 });
+
+t.test('what is lost runs again where its client wants that, unless somebody has stopped it', (t) => {
+  const lost: CommandEvent = { type: 'process.ended', end: { kind: 'lost' }, durationMs: null };
+  const shutdown: CommandEvent = { type: 'stop', reason: 'shutdown', by: null };
+  const runsAgain = (rerunWhenLost: boolean, ...events: CommandEvent[]) => {
+    const { send, stores } = simulate({ options: { rerunWhenLost } });
+    send(start, started, ...events, lost);
+    return stores[0]?.input.runsAgain;
+  };
+  t.equal(runsAgain(true), true);
+  t.equal(runsAgain(true, shutdown), true, 'its server ends since the launcher is gone');
+  t.equal(runsAgain(true, stop), false, 'who has stopped it was told that it has ended');
+  t.equal(runsAgain(false), false);
+  t.end();
+});

@@ -49,6 +49,8 @@ const REMIND_MS = 1000;
 export interface ClusterOptions {
   databaseUrl: string;
   pool: DatabasePool;
+  /** Of one connection, whose sessions end those before them: what these have under way takes no effect later. */
+  takerPool: DatabasePool;
   claim: Claim;
   runner: Pick<ProcessRunner, 'killLeftovers'>;
   node: Omit<NodeRow, 'owner'>;
@@ -88,6 +90,8 @@ export class Cluster implements SharedQueue, Nodes {
   /** When what waits is to be counted again, by performance.now(). */
   #countFrom = 0;
   #isFailing = false;
+  /** The look that is under way. */
+  #looking: Promise<void> | undefined;
 
   private constructor(options: ClusterOptions, jobs: JobQueue, taker: Taker) {
     const { pool, claim, runner, lostMs, onLost } = options;
@@ -101,7 +105,7 @@ export class Cluster implements SharedQueue, Nodes {
    * Joins. @throws NodeFenced when the others have given this owner number up; else when the database can't be reached.
    */
   static async join(options: ClusterOptions): Promise<Cluster> {
-    const { databaseUrl, pool, claim, node, lostMs } = options;
+    const { databaseUrl, pool, takerPool, claim, node, lostMs } = options;
     const { owner } = claim;
     const { labels } = node;
     let taker: Taker | undefined;
@@ -127,7 +131,7 @@ export class Cluster implements SharedQueue, Nodes {
         joined.#waiting = Math.max(0, joined.#waiting - commands.length);
         options.onTaken(commands);
       };
-      taker = new Taker({ pool, jobs, owner, labels, maxTaken: options.maxTaken, onTaken, onError });
+      taker = new Taker({ pool: takerPool, jobs, owner, labels, maxTaken: options.maxTaken, onTaken, onError });
       const joined: Cluster = new Cluster(options, jobs, taker);
       cluster = joined;
       await hearControl(claim, (message) => joined.#hear(message));
@@ -247,8 +251,11 @@ export class Cluster implements SharedQueue, Nodes {
   }
 
   #hear(message: ControlMessage): void {
-    if (message.type === 'nodes') void this.#look().catch((error) => this.#fail(error));
-    else if (message.to === this.#options.claim.owner) this.#node?.stop(message.uuid, message.by, message.kill);
+    if (message.type === 'nodes') {
+      // Whether we may take is asked anew each time.
+      this.#taker.look();
+      void this.#look().catch((error) => this.#fail(error));
+    } else if (message.to === this.#options.claim.owner) this.#node?.stop(message.uuid, message.by, message.kill);
   }
 
   async #read(): Promise<void> {
@@ -261,7 +268,15 @@ export class Cluster implements SharedQueue, Nodes {
     this.#countFrom = now + (now - before) * COUNT_REST;
   }
 
-  async #look(): Promise<void> {
+  /** One at a time: two would give up the same node. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
     const { claim, onFenced } = this.#options;
     await this.#read();
     const self = this.#nodes.find(({ owner }) => owner === claim.owner);
@@ -281,7 +296,11 @@ export class Cluster implements SharedQueue, Nodes {
       if (status !== 'QUEUED' && status !== 'EXECUTING') return status;
       if (performance.now() > deadline) throw new StopNotStored();
       if (owner === NOBODY) {
-        await stopWaiting(pool, uuid, stop.by);
+        await pool.transaction(async (db) => {
+          // In the order in which it would be taken: the job, then the command.
+          await this.#jobs.remove(db, { uuid, label: place.label ?? undefined });
+          await stopWaiting(db, uuid, stop.by);
+        });
         continue;
       }
       if (owner === claim.owner) {

@@ -118,6 +118,12 @@ export class JobQueue {
     return uuids;
   }
 
+  /** Takes a command out of the queue that no node shall run. */
+  async remove(db: Connection, { uuid, label }: Job): Promise<void> {
+    await this.#open(label);
+    await this.#boss.deleteJob(queueOf(label), uuid, { db: within(db) });
+  }
+
   /** When the nodes have last said that they live, by their owners, in ms since the epoch by the clock of the database. */
   async heartbeats(): Promise<Map<number, number>> {
     const beats = new Map<number, number>();

@@ -6,7 +6,8 @@
  *
  * Invariants:
  * - One look is under way at a time; what wakes it meanwhile leads to another one.
- * - What was taken and not admitted, since the answer to a commit got lost, is admitted before anything else is taken.
+ * - What was taken and not admitted, since the answer to a commit got lost, is admitted before anything else is taken; so
+ *   is what the server before this one had under way.
  */
 import type { DatabasePool } from 'slonik';
 import type { NodeWork } from '../../ports.ts';
@@ -19,6 +20,7 @@ import type { JobQueue } from './jobs.ts';
 const AT_ONCE = 64;
 
 export interface TakerOptions {
+  /** Nothing that an earlier session of it has sent takes effect once a later one is asked. */
   pool: DatabasePool;
   jobs: JobQueue;
   owner: number;
@@ -36,7 +38,7 @@ export class Taker {
   #isAwake = false;
   /** Whether there may be something to take: a slot that is free is no reason to look otherwise. */
   #mayHaveJobs = true;
-  #isInDoubt = false;
+  #isInDoubt = true;
   #taking: Promise<void> | undefined;
 
   constructor(options: TakerOptions) {
@@ -79,8 +81,9 @@ export class Taker {
       if (limit <= 0) return;
       try {
         this.#mayHaveJobs = false;
-        const taken = this.#isInDoubt ? await this.#forgotten(node) : await this.#take(limit);
-        if (this.#isInDoubt || taken.length === limit) this.#isAwake = this.#mayHaveJobs = true;
+        const wasInDoubt = this.#isInDoubt;
+        const taken = wasInDoubt ? await this.#forgotten(node) : await this.#take(limit);
+        if (wasInDoubt) this.#isAwake = this.#mayHaveJobs = true;
         this.#isInDoubt = false;
         this.#options.onTaken(taken);
         node.admit(taken);
@@ -108,6 +111,8 @@ export class Taker {
       for (const [label, count] of await this.#shares(db, free)) {
         uuids.push(...(await this.#options.jobs.take(db, label, count)));
       }
+      // Also where nobody wants some of them any more: there may be others behind those.
+      if (uuids.length === limit) this.#isAwake = this.#mayHaveJobs = true;
       return uuids.length === 0 ? [] : takeCommands(db, owner, uuids);
     });
   }

@@ -143,8 +143,8 @@ export async function takeCommands(db: Connection, owner: number, uuids: readonl
   return rows.map(waiting);
 }
 
-/** Who has a command, and how it stands. Null when there is none. */
+/** Who has a command, how it stands, and which kind of node it wants. Null when there is none. */
 export function selectPlace(db: Connection, uuid: string) {
-  return db.maybeOne(sql.type(z.object({ owner: z.number(), status: z.enum(STATUSES) }))`
-    SELECT owner, status FROM commands WHERE command_uuid = ${uuid}`);
+  return db.maybeOne(sql.type(z.object({ owner: z.number(), status: z.enum(STATUSES), label: z.string().nullable() }))`
+    SELECT owner, status, options -> 'node' ->> 'label' AS label FROM commands WHERE command_uuid = ${uuid}`);
 }
