@@ -1,9 +1,9 @@
-/** What a kill of the launcher has cut off. */
+/** What a kill of a launcher has cut off. */
 import { readStored, type Stored } from '../test/helpers/oracle.ts';
-import type { World } from './world.ts';
+import type { Ground } from './ground.ts';
 
 /** What is stored of all commands that execute, or are lost already, by uuid. */
-export async function cutOffCommands(world: World): Promise<Map<string, Stored>> {
+export async function cutOffCommands(world: Ground): Promise<Map<string, Stored>> {
   const { rows } = await world.query(
     `SELECT command_uuid AS uuid FROM commands WHERE status = 'EXECUTING' OR reason = 'lost'`,
   );

@@ -1,8 +1,9 @@
-/** Scripts of the oracle, sent to a world, stopped and deleted; and the judgement on all of them. */
+/** Scripts of the oracle, sent to servers, stopped and deleted; and the judgement on all of them. */
 import { join } from 'node:path';
 import {
   compareEnded,
   compareLost,
+  compareRerun,
   compareStopped,
   type Difference,
   type OracleSpec,
@@ -16,13 +17,15 @@ import {
 } from '../test/helpers/oracle.ts';
 import { faultOf } from '../test/helpers/path.ts';
 import type { Round } from './fault.ts';
-import { type Answer, SENDER, STOPPER, type World } from './world.ts';
+import { type Answer, type Ground, SENDER, STOPPER } from './ground.ts';
 
 /** A command that was sent, and what was answered. */
 export interface Sent {
   name: string;
   spec: OracleSpec;
   durable: boolean;
+  /** Whether it is to run again when its node is lost. */
+  mayRerun: boolean;
   /** Null: no answer, so that nobody knows whether it is stored. */
   answer: Answer;
   /** What else was asked. */
@@ -38,9 +41,19 @@ interface Row {
   stopped_by: string | null;
   exit_code: number | null;
   output_bytes: number;
+  node: string | null;
+  reruns: number;
 }
 
-export type Volume = 'short' | 'paced' | 'loud';
+/** What faults have cut off, and which therefore may be lost. */
+export interface CutOff {
+  /** What was stored of it before, by uuid. */
+  before?: ReadonlyMap<string, Stored>;
+  /** The names of nodes that are gone: what these ran may be lost, and nothing else. Undefined: all of `before` is. */
+  nodes?: ReadonlySet<string>;
+}
+
+export type Volume = 'short' | 'paced' | 'loud' | 'long';
 
 /** What scripts of each kind print. All take below 10 MiB. */
 /** In quick rounds scripts print this part of it: loud ones still more than a window. */
@@ -48,22 +61,23 @@ const QUICK_PART = 0.4;
 
 const VOLUMES: Record<Volume, Pick<OracleSpec, 'lines' | 'filler' | 'pauseEvery' | 'pauseMs'>> = {
   short: { lines: 4, filler: 20, pauseEvery: 0, pauseMs: 0 },
+  long: { lines: 1000, filler: 50, pauseEvery: 5, pauseMs: 20 },
   paced: { lines: 300, filler: 50, pauseEvery: 5, pauseMs: 20 },
   loud: { lines: 5000, filler: 1000, pauseEvery: 300, pauseMs: 20 },
 };
 
 export class Load {
   readonly sent: Sent[] = [];
-  readonly #world: World;
+  readonly #world: Ground;
   readonly #round: Round;
 
-  constructor(world: World, round: Round) {
+  constructor(world: Ground, round: Round) {
     this.#world = world;
     this.#round = round;
   }
 
   /** Sends a command once; whether it is stored when no answer comes is for `judge` to find out. */
-  async send(volume: Volume, durable: boolean, spec: Partial<OracleSpec> = {}): Promise<Sent> {
+  async send(volume: Volume, durable: boolean, spec: Partial<OracleSpec> = {}, mayRerun = false): Promise<Sent> {
     const name = `${volume}-${durable ? 'durable' : 'regular'}-${this.sent.length + 1}`;
     const side = join(this.#world.folder, name);
     const { quick, random } = this.#round;
@@ -71,12 +85,13 @@ export class Load {
     const sent: Sent = {
       name,
       durable,
+      mayRerun,
       answer: null,
       spec: { side, ...VOLUMES[volume], lines: Math.ceil(lines), exitCode: random.pick([0, 3, 7]), ...spec },
     };
     this.sent.push(sent);
     const path = durable ? '/api/v1/durables/commands' : '/api/v1/commands';
-    const body = { script: oracleScript(sent.spec), description: name };
+    const body = { script: oracleScript(sent.spec), description: name, ...(mayRerun && { on_lost: 'rerun' }) };
     sent.answer = await this.#world.request('POST', path, body);
     return sent;
   }
@@ -89,18 +104,16 @@ export class Load {
     asked.answer = await this.#world.request(what === 'stop' ? 'PATCH' : 'DELETE', path, undefined, STOPPER);
   }
 
-  /**
-   * Waits until all have ended, and counts what is wrong with them. `before`: what was stored of those that a kill of the
-   * launcher has cut off, by uuid; only these may be `lost`.
-   */
-  async judge(before?: ReadonlyMap<string, Stored>): Promise<void> {
+  /** Waits until all have ended, and counts what is wrong with them. */
+  async judge(cutOff: CutOff = {}): Promise<void> {
     await this.#world.calm();
     const { rows } = await this.#world.query(
-      `SELECT description, command_uuid AS uuid, status, reason, created_by, stopped_by, exit_code, output_bytes::int FROM commands`,
+      `SELECT description, command_uuid AS uuid, status, reason, created_by, stopped_by, exit_code, output_bytes::int, node, reruns
+       FROM commands`,
     );
     const byName = new Map<string, Row>(rows.map(({ description, ...row }) => [description, row]));
     for (const sent of this.sent) {
-      await new Judgement(this.#world, this.#round, sent, byName.get(sent.name), before).pronounce();
+      await new Judgement(this.#world, this.#round, sent, byName.get(sent.name), cutOff).pronounce();
     }
   }
 }
@@ -111,26 +124,29 @@ export class Load {
  */
 type End = 'by itself' | 'stopped' | 'lost' | 'not begun';
 
+const NOTHING: Stored = { stdout: '', stderr: '', seamless: true };
+
 class Judgement {
-  readonly #world: World;
+  readonly #world: Ground;
   readonly #round: Round;
   readonly #sent: Sent;
   readonly #row: Row | undefined;
-  readonly #before: ReadonlyMap<string, Stored> | undefined;
+  readonly #cutOff: CutOff;
   readonly #printed: Printed;
 
-  constructor(world: World, round: Round, sent: Sent, row: Row | undefined, before?: ReadonlyMap<string, Stored>) {
+  constructor(world: Ground, round: Round, sent: Sent, row: Row | undefined, cutOff: CutOff) {
     this.#world = world;
     this.#round = round;
     this.#sent = sent;
     this.#row = row;
-    this.#before = before;
+    this.#cutOff = cutOff;
     this.#printed = readPrinted(sent.spec.side);
   }
 
   async pronounce(): Promise<void> {
     const { runs } = this.#printed;
-    this.#find('double runs', Math.max(0, runs - 1), 'one run', `${runs} runs`);
+    const mayRun = 1 + (this.#sent.mayRerun ? (this.#row?.reruns ?? 1) : 0);
+    this.#find('double runs', Math.max(0, runs - mayRun), `at most ${mayRun} runs`, `${runs} runs`);
     for (const { status } of [this.#sent.answer, this.#sent.asked?.answer].filter((answer) => answer != null)) {
       if (status >= 400 && ![404, 409, 503].includes(status))
         this.#wrong('no such answer', `it was answered ${status}`);
@@ -151,8 +167,8 @@ class Judgement {
     if (found !== names) this.#wrong(names, found);
     const stored = await readStored(this.#world, uuid);
     this.#compare(end ?? 'stopped', stored);
-    const path = await this.#world.request('GET', `/api/v1/commands/${uuid}/transitions`);
-    const fault = path?.status === 200 ? faultOf(path.body, this.#row.status) : `the answer ${path?.status}`;
+    const path = await this.#world.insist('GET', `/api/v1/commands/${uuid}/transitions`);
+    const fault = path.status === 200 ? faultOf(path.body, this.#row.status) : `the answer ${path.status}`;
     if (fault !== null) this.#wrong('a path to its end, without a gap', fault);
   }
 
@@ -171,13 +187,15 @@ class Judgement {
 
   /** How it may have ended. */
   #allowed(): End[] {
-    if (this.#row !== undefined && this.#before?.has(this.#row.uuid)) return ['lost'];
-    const { asked } = this.#sent;
-    if (asked === undefined && this.#before !== undefined) return ['by itself', 'not begun'];
-    if (asked === undefined) return ['by itself'];
-    if (asked.what === 'stop' && asked.answer?.status === 200) return ['stopped'];
-    if (asked.what === 'stop' && asked.answer?.status === 409) return ['by itself'];
-    return ['by itself', 'stopped'];
+    const { before, nodes } = this.#cutOff;
+    if (nodes === undefined && this.#row !== undefined && before?.has(this.#row.uuid)) return ['lost'];
+    const { asked, mayRerun } = this.#sent;
+    const unasked: End[] = before === undefined ? ['by itself'] : ['by itself', 'not begun'];
+    if (asked?.what === 'stop' && asked.answer?.status === 200) return ['stopped'];
+    const mayBeLost = nodes?.has(this.#row?.node ?? '') && (!mayRerun || asked !== undefined);
+    const alone: End[] = mayBeLost ? [...unasked, 'lost'] : unasked;
+    if (asked === undefined || (asked.what === 'stop' && asked.answer?.status === 409)) return alone;
+    return [...alone, 'stopped'];
   }
 
   /** How it has ended; null: not as it may. */
@@ -203,11 +221,13 @@ class Judgement {
     if (this.#row?.output_bytes !== bytes) this.#wrong(`output_bytes ${bytes}`, `${this.#row?.output_bytes}`);
     const whole = wholeOutput(spec, 'stdout').length + wholeOutput(spec, 'stderr').length;
     const printed = this.#printed.stdout.length + this.#printed.stderr.length;
-    if (end === 'by itself' && printed !== whole) this.#wrong(`it prints ${whole} bytes`, `it printed ${printed}`);
+    if (end === 'by itself' && this.#row?.reruns === 0 && printed !== whole)
+      this.#wrong(`it prints ${whole} bytes`, `it printed ${printed}`);
   }
 
   #difference(end: End, stored: Stored): Difference {
     const { spec } = this.#sent;
+    if ((this.#row?.reruns ?? 0) > 0) return compareRerun(spec, stored, end === 'by itself');
     switch (end) {
       case 'by itself':
       case 'not begun':
@@ -215,7 +235,7 @@ class Judgement {
       case 'stopped':
         return compareStopped(spec, stored, this.#printed);
       case 'lost':
-        return compareLost(spec, stored, this.#before?.get(this.#row?.uuid ?? '') as Stored);
+        return compareLost(spec, stored, this.#cutOff.before?.get(this.#row?.uuid ?? '') ?? NOTHING);
       default:
         return end satisfies never;
     }

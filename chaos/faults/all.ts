@@ -4,6 +4,8 @@ import { escapes, escapesWithoutCgroups } from './escapes.ts';
 import { ignoredTerm } from './ignored-term.ts';
 import { launchSteps } from './launch-steps.ts';
 import { launcherKill } from './launcher-kill.ts';
+import { nodeCut } from './node-cut.ts';
+import { nodeKill } from './node-kill.ts';
 import { pausedFlood } from './paused-flood.ts';
 import { embeddedPostgresKill, postgresKill } from './postgres-kill.ts';
 import { postgresPause } from './postgres-pause.ts';
@@ -31,4 +33,6 @@ export const faults: readonly Fault[] = [
   ignoredTerm,
   escapes,
   escapesWithoutCgroups,
+  nodeKill,
+  nodeCut,
 ];

@@ -37,7 +37,7 @@ export const launchSteps: Fault = {
     await sending;
     const cutOff = await cutOffCommands(world);
     await world.startLauncher();
-    await load.judge(cutOff);
+    await load.judge({ before: cutOff });
   },
 };
 

@@ -28,7 +28,7 @@ export const launcherKill: Fault = {
       tally.find('survivors', left.length, uuid, 'no process once the server has ended', left.join(', '));
     }
     await world.startLauncher();
-    await load.judge(before);
+    await load.judge({ before });
     tally.find('wrong outcomes', before.size === 8 ? 0 : 1, 'the round', 'all 8 execute', `${before.size} did`);
   },
 };

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processesOf } from '../../test/helpers/oracle.ts';
 import type { Fault, Round } from '../fault.ts';
+import type { Answer } from '../ground.ts';
 import { inTurn } from '../in-turn.ts';
-import { type Answer, World } from '../world.ts';
+import { World } from '../world.ts';
 
 const TRIALS = 50;
 const QUICK_TRIALS = 30;

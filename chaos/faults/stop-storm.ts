@@ -5,8 +5,9 @@ import { Pool } from 'undici';
 import { as } from '../../test/helpers/access.ts';
 import { until } from '../../test/helpers/until.ts';
 import type { Fault, Round } from '../fault.ts';
+import { SENDER, STOPPER } from '../ground.ts';
 import { OPEN_WAIT, wait } from '../waiting.ts';
-import { SENDER, STOPPER, World } from '../world.ts';
+import { World } from '../world.ts';
 
 /** Requests that a connection carries at once; the server handles those of a connection at the same time. */
 const PIPELINED = 10;

@@ -185,6 +185,22 @@ export function compareLost(spec: OracleSpec, stored: Stored, before: Stored): D
   );
 }
 
+/**
+ * Compares what is stored of a script that was lost and run again: parts of it, as far as its runs came, behind each other.
+ * @param isWhole whether the last one came to its end.
+ */
+export function compareRerun(spec: OracleSpec, stored: Stored, isWhole: boolean): Difference {
+  return sum(
+    STREAMS.map((stream) => {
+      const whole = wholeOutput(spec, stream);
+      const runs = stored[stream].split(new RegExp(`(?=${nameOf(spec.side)} ${stream === 'stdout' ? 1 : 2} )`));
+      const last = isWhole ? (runs.pop() ?? '') : whole;
+      const wrong = runs.filter((run) => !whole.startsWith(run)).join('');
+      return sum([compareLines(last, whole), compareLines(wrong, '')]);
+    }),
+  );
+}
+
 function sum(differences: Difference[]): Difference {
   return {
     lost: differences.reduce((all, { lost }) => all + lost, 0),

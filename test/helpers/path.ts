@@ -64,8 +64,8 @@ export function faultOf(path: readonly PathStep[], status: string): string | nul
   for (const [i, step] of path.entries()) {
     const before = path[i - 1];
     if (step.from !== null && step.from !== before?.to) return `step ${i} comes from nowhere: ${trace}`;
-    if (arrowOf(step) === undefined && !(step === last && step.event === 'lost' && step.to === 'failed'))
-      return `step ${i} is not drawn: ${trace}`;
+    const isLost = step.event === 'lost' && (step.to === 'queued' || (step === last && step.to === 'failed'));
+    if (arrowOf(step) === undefined && !isLost) return `step ${i} is not drawn: ${trace}`;
     if (before !== undefined && ['executed', 'failed', 'stopped'].includes(before.to)) return `goes on: ${trace}`;
   }
   if (path[0]?.from !== null) return `begins in the middle: ${trace}`;
