@@ -112,7 +112,8 @@ export class Nodes extends Ground {
   /** Counts the jobs that are left when no command waits any more, and nodes that were given up and are none of `gone`. */
   async judge(gone: ReadonlySet<string>): Promise<void> {
     const { tally } = this.round;
-    const leftJobs = async () => (await this.query('SELECT count(*)::int AS left FROM pgboss.job')).rows[0].left;
+    const leftJobs = async () =>
+      (await this.query('SELECT count(*)::int AS left FROM shellvisor_queue.job')).rows[0].left;
     const isEmpty = async () => (await leftJobs()) === 0 || delay(50).then(() => false);
     await until('no job is left', isEmpty, LEFT_JOBS_MS).catch(async () => {
       tally.find('wrong outcomes', await leftJobs(), 'the queue', 'no job without a command', 'jobs');

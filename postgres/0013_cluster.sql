@@ -9,8 +9,16 @@ ALTER TABLE commands
   ADD COLUMN node text;
 
 -- What no node has taken yet, by the kind of node that it wants: oldest first. Such commands have the owner 0.
-CREATE INDEX commands_for_nodes ON commands ((options -> 'node' ->> 'label'), id)
+CREATE INDEX commands_for_nodes ON commands (coalesce(options -> 'node' ->> 'label', ''), id)
   WHERE status = 'QUEUED' AND owner = 0;
+
+-- Without those: there may be many, and whoever looks for what servers have shall not have to pass them.
+DROP INDEX commands_live_owner;
+CREATE INDEX commands_live_owner ON commands (owner) WHERE status IN ('QUEUED', 'EXECUTING') AND owner <> 0;
+
+-- The plan of a trigger is kept for its session: one that was made for few commands is quadratic for many, and took half
+-- a minute for ten thousand.
+ALTER FUNCTION tell_changed_commands() SET enable_nestloop = off;
 
 -- The servers that share the work. A row says what a node is; whether it lives, its heartbeat and its lock do.
 CREATE TABLE nodes (
@@ -32,5 +40,8 @@ CREATE TABLE nodes (
 -- Down Migration
 
 DROP TABLE nodes;
+ALTER FUNCTION tell_changed_commands() RESET enable_nestloop;
+DROP INDEX commands_live_owner;
+CREATE INDEX commands_live_owner ON commands (owner) WHERE status IN ('QUEUED', 'EXECUTING');
 DROP INDEX commands_for_nodes;
 ALTER TABLE commands DROP COLUMN node, DROP COLUMN output_base, DROP COLUMN reruns;

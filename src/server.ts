@@ -136,9 +136,9 @@ async function closeAll(parts: Parts, ending: Ending, log: Logger): Promise<void
     // Clients are answered to the end, and what runs is stopped while they still can be.
     // What runs in the server's own process ends with it, whatever comes next.
     () => (ending === 'shut down' || launcher === undefined ? commander?.drain() : launcher.pause()),
+    () => (ending === 'fenced' ? launcher?.fenced() : undefined),
     () => (ending === 'shut down' ? storage?.cluster?.leave() : storage?.cluster?.rest()),
     () => app && closeApp(app),
-    () => (ending === 'fenced' ? launcher?.fenced() : undefined),
     () => storage?.close(),
     () => (ending === 'shut down' && database?.isOurs ? database.embedded?.stop() : undefined),
     () => launcher?.close(),

@@ -4,26 +4,27 @@
  */
 import type { Watch } from '../ports.ts';
 
-/** How often somebody who waits looks by himself, in ms: the command may run under another server. */
+/** How often somebody who waits looks by himself, in ms: the command may run under another server, for all we know. */
 const LOOK_MS = 1000;
 /** The same where other servers share the work, so that it mostly does. */
-export const SHARED_LOOK_MS = 200;
+const ELSEWHERE_LOOK_MS = 200;
 
 /** In place of the uuid: whoever looks out for this hears of all commands. */
 export const EVERY_COMMAND = 'every command';
 
 export class Changes {
   readonly #watches = new Map<string, Set<CommandWatch>>();
-  readonly #lookMs: number;
+  readonly #isElsewhere: (uuid: string) => boolean;
 
-  constructor(lookMs = LOOK_MS) {
-    this.#lookMs = lookMs;
+  /** @param isElsewhere whether a command may well be one of another server. */
+  constructor(isElsewhere: (uuid: string) => boolean = () => false) {
+    this.#isElsewhere = isElsewhere;
   }
 
   watch(uuid: string): Watch {
     const watches = this.#watches.get(uuid) ?? new Set();
     this.#watches.set(uuid, watches);
-    const watch = new CommandWatch(this.#lookMs, () => {
+    const watch = new CommandWatch(this.#isElsewhere(uuid) ? ELSEWHERE_LOOK_MS : LOOK_MS, () => {
       watches.delete(watch);
       if (watches.size === 0 && this.#watches.get(uuid) === watches) this.#watches.delete(uuid);
     });

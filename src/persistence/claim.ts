@@ -98,14 +98,29 @@ export class Claim {
     return { isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
-  /** Holds the lock of another server that we took for `ms`. @returns whether nobody has wanted it back, and it is still ours. */
-  async isLeft(owner: number, ms: number): Promise<boolean> {
-    const until = performance.now() + ms;
-    for (;;) {
-      const { isHeld, isWanted } = await this.lookAtLock(owner);
-      if (!isHeld || isWanted) return false;
-      if (performance.now() > until) return true;
-      await delay(50);
+  /** Holds locks of other servers that we took for `ms`. @returns those that nobody has wanted back, and that are still ours. */
+  async areLeft(owners: readonly number[], ms: number): Promise<number[]> {
+    let left = [...owners];
+    for (const until = performance.now() + ms; left.length > 0; await delay(50)) {
+      const looks = await Promise.all(left.map((owner) => this.lookAtLock(owner)));
+      left = left.filter((_, i) => looks[i]?.isHeld && !looks[i]?.isWanted);
+      if (performance.now() > until) break;
+    }
+    return left;
+  }
+
+  /** Ends the session of another server that holds its lock, and waits a moment until it is gone. */
+  async endHolder(owner: number): Promise<void> {
+    for (let look = 0; look < 40; look++) {
+      // Not one that waits for it: that says that the server lives.
+      const rows = await this.#query(
+        `SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+         WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = $2 AND l.granted AND a.application_name = $3
+           AND a.datname = current_database() AND a.usename = session_user`,
+        [LOCK_SPACE, owner, claimName(owner)],
+      );
+      if (rows.length === 0) return;
+      await delay(25);
     }
   }
 

@@ -54,14 +54,18 @@ export async function recover(
 ): Promise<Recovered> {
   const own = await takeUpOwn(pool, claim, runner);
   const gone = isInCluster ? { lost: 0, killed: 0 } : await takeOverOthers(pool, claim, runner);
-  if (!isInCluster && (await isClusterGone(pool, claim))) await adoptQueued(pool, NOBODY, claim.owner);
+  if (!isInCluster && (await isClusterGone(pool, claim))) await adoptAll(pool, NOBODY, claim.owner);
   return { living: own.living, queued: [...own.unstarted, ...(await queuedOf(pool, claim.owner))], ...gone };
 }
 
 /** Whether no node is there any more that could take what waits for any of them. */
 async function isClusterGone(pool: DatabasePool, claim: Claim): Promise<boolean> {
+  const patience = performance.now() + PATIENCE_MS;
   for (const owner of await presentNodes(pool)) {
-    if (!(await claim.takeOver(owner))) return false;
+    while (!(await claim.takeOver(owner))) {
+      if (performance.now() > patience) return false;
+      await delay(50);
+    }
     await claim.release(owner);
   }
   return true;
@@ -93,9 +97,8 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
     // Our connection was lost meanwhile, and with it the lock: its server may have it again.
     if (!isHeld) continue;
     if (!isWanted) {
-      const found = await endOwner(pool, claim, runner, owner, async (db) => {
-        await takeFrom(db, owner, claim.owner);
-      });
+      const found = await endOwner(pool, claim, runner, owner);
+      await takeFrom(pool, owner, claim.owner);
       killed += found.killed;
       lost += found.executing;
     }
@@ -105,42 +108,66 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
 }
 
 /**
- * Ends an owner that is gone, whose lock we hold: what it may have under way in PostgreSQL, what it left running here, and
- * then, in one transaction, what is stored of it.
+ * Ends an owner that is gone, whose lock we hold: what it may have under way in PostgreSQL, and what it left running here.
+ * @returns how much that was.
  */
 export async function endOwner(
   pool: DatabasePool,
   claim: Claim,
   runner: Pick<Runner, 'killLeftovers'>,
   owner: number,
-  take: (db: Connection) => Promise<void>,
 ): Promise<{ executing: number; killed: number }> {
   await claim.endWriters(owner);
   const executing = (await executingOf(pool, owner)).map(({ uuid }) => uuid);
   // Killed first: once `lost` shows, nothing of the command lives.
   const killed = await runner.killLeftovers(executing);
-  await pool.transaction(async (db) => {
-    await appendStarts(db, owner);
-    await take(db);
-  });
   return { executing: executing.length, killed };
 }
 
-/** Takes all that an owner has left, and that can be run. @returns it. */
-export async function takeFrom(db: Connection, owner: number, to: number): Promise<WaitingCommand[]> {
-  const again = await loseExecuting(db, owner, to);
-  return [...again, ...(await adoptQueued(db, owner, to))];
+/**
+ * Takes all that an owner has left and that can be run, in transactions of some of it each.
+ * @param taken does what belongs to that, within the transaction.
+ */
+export async function takeFrom(
+  pool: DatabasePool,
+  owner: number,
+  to: number,
+  taken: (db: Connection, commands: readonly WaitingCommand[]) => Promise<void> = async () => {},
+): Promise<void> {
+  await pool.transaction(async (db) => {
+    await appendStarts(db, owner);
+    await taken(db, await loseExecuting(db, owner, to));
+  });
+  await adoptAll(pool, owner, to, taken);
+}
+
+/** Takes what waits at an owner. */
+export async function adoptAll(
+  pool: DatabasePool,
+  owner: number,
+  to: number,
+  taken: (db: Connection, commands: readonly WaitingCommand[]) => Promise<void> = async () => {},
+): Promise<void> {
+  for (let count = 1; count > 0; ) {
+    count = await pool.transaction(async (db) => {
+      const commands = await adoptQueued(db, owner, to);
+      await taken(db, commands);
+      return commands.length;
+    });
+  }
 }
 
 /** Takes the locks of all owners whose servers seem to be gone, and holds each until one that lives would want it. */
 async function takeLocks(pool: DatabasePool, claim: Claim): Promise<number[]> {
   const taken: number[] = [];
+  // Nodes look after each other; one may only be restarting.
+  const nodes = (await isClusterGone(pool, claim)) ? [] : await presentNodes(pool);
   const patience = performance.now() + PATIENCE_MS;
   let doubt = 0;
   for (;;) {
     let alive = 0;
     for (const owner of await otherOwners(pool, claim.owner)) {
-      if (taken.includes(owner)) continue;
+      if (taken.includes(owner) || nodes.includes(owner)) continue;
       if (!(await claim.takeOver(owner))) alive++;
       else {
         taken.push(owner);

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import type { CommandKeeper, CommandReader, ProcessRunner, StorageUse } from '../ports.ts';
-import { Changes, SHARED_LOOK_MS } from './changes.ts';
+import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import { Cluster, type ClusterOptions } from './cluster/cluster.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
@@ -134,7 +134,8 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
 
   const join = async (part: ClusterPart) => {
-    const pool = await openOne({ maxPoolSize: 2, patience: new Patience(...BATCH_MS) });
+    // What takes too long is ended by PostgreSQL too: it would hold up whoever tries the same again.
+    const pool = await openOne({ maxPoolSize: 2, patience: new Patience(BATCH_MS[0]), statementMs: BATCH_MS[0] });
     const takerPool = await openOne({
       maxPoolSize: 1,
       patience: new Patience(...BATCH_MS),
@@ -154,7 +155,7 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
     return cluster;
   };
   const cluster = options.cluster && (await join(options.cluster));
-  const changes = new Changes(cluster && SHARED_LOOK_MS);
+  const changes = new Changes(cluster && ((uuid) => !cluster.has(uuid)));
   const journal: BatchJournal = new BatchJournal({
     pool: journalPool,
     patience,

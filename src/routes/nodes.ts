@@ -28,7 +28,7 @@ export const NodeBody = z
     last_heartbeat_at: z.iso
       .datetime()
       .nullable()
-      .describe('When it has last said that it lives, each 3 s; null: never'),
+      .describe('When it has last said that it lives, each second; null: never'),
   })
   .meta({ id: 'Node' });
 

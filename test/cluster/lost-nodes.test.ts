@@ -19,6 +19,7 @@ t.test(
     const second = await add(lost);
     const waits = await run(first, { script: 'echo waited', node: { label: 'dies' } });
     await untilStatus(first, waits, 'EXECUTED');
+    await killNode(await add({ ...lost, SHELLVISOR_NODE_LABELS: 'idle' }));
     await killNode(first);
     t.match(await untilStatus(second, gone, 'FAILED'), { reason: 'lost', output: 'begun\n' });
     t.match(await untilStatus(second, again, 'EXECUTED'), { output: 'run\nrun\n', exit_code: 0 });
@@ -27,10 +28,17 @@ t.test(
       body.map((step: { event: string }) => step.event).filter((event: string) => /admit|lost|start$/.test(event)),
       ['admit', 'start', 'lost', 'admit', 'start'],
     );
-    t.match((await second.request('GET', '/manage/nodes')).body, [
-      { name: 'n1', state: 'lost' },
-      { name: 'n2', state: 'up' },
-    ]);
+    const listed = async () => (await second.request('GET', '/manage/nodes')).body;
+    const isLost = async (name: string) =>
+      (await listed()).some((node: { name: string; state: string }) => node.name === name && node.state === 'lost');
+    await until('the idle one is given up too', () => isLost('n3'));
+    t.match(await listed(), [{ name: 'n1', state: 'lost' }, { name: 'n2', state: 'up' }, { name: 'n3' }]);
+    // Which kinds there are is looked at each second.
+    const { body: refusal } = await until('nobody waits for it any more', async () => {
+      const answer = await second.request('POST', '/api/v1/commands', { script: 'true', node: { label: 'idle' } });
+      return answer.status === 400 && answer;
+    });
+    t.match(refusal, { code: 'NODE_UNKNOWN', error: 'no node has the label idle; none has any label' });
   },
 );
 

@@ -1,9 +1,10 @@
+import { Client } from 'pg';
 import t from 'tap';
 import { run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
 import type { TestServer } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
-const { nodes } = await startNodes(
+const { nodes, databaseUrl } = await startNodes(
   t,
   { SHELLVISOR_MAX_PARALLEL: '1', SHELLVISOR_STOP_GRACE_MS: '300' },
   { SHELLVISOR_MAX_PARALLEL: '1', SHELLVISOR_STOP_GRACE_MS: '300', SHELLVISOR_NODE_LABELS: 'large, gpu' },
@@ -132,5 +133,22 @@ t.test('a node that drains takes no more, ends what it has, and takes again when
   t.match((await first.request('GET', `/api/v1/commands/${waits}`)).body, { status: 'QUEUED' });
   t.match(await second.request('DELETE', '/manage/nodes/self/drain'), { status: 204 });
   t.match(await untilStatus(first, waits, 'EXECUTED'), { output: 'waits\n' });
-  t.match(await first.request('POST', '/manage/nodes/4711/drain'), { status: 404, body: { code: 'NODE_NOT_FOUND' } });
+  for (const none of ['4711', '0', '99999999999', '0x10', 'n1']) {
+    t.match(await first.request('POST', `/manage/nodes/${none}/drain`), {
+      status: 404,
+      body: { code: 'NODE_NOT_FOUND' },
+    });
+  }
+});
+
+t.test('a command whose job is gone, as after a restore of our tables alone, runs all the same', async (t) => {
+  const client = new Client(databaseUrl);
+  await client.connect();
+  t.teardown(() => client.end());
+  const busy = [await run(first, { script: 'sleep 600' }), await run(first, { script: 'sleep 600' })];
+  for (const uuid of busy) await untilStatus(second, uuid, 'EXECUTING');
+  const waits = await run(first, { script: 'echo here' });
+  t.equal((await client.query('DELETE FROM shellvisor_queue.job')).rowCount, 1);
+  for (const uuid of busy) t.match(await second.request('DELETE', `/api/v1/commands/${uuid}`), { status: 204 });
+  t.match(await untilStatus(first, waits, 'EXECUTED'), { output: 'here\n' });
 });

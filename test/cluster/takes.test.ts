@@ -29,7 +29,7 @@ t.test(
     const db = new Client(databaseUrl);
     await db.connect();
     t.teardown(() => db.end());
-    const jobs = async () => (await db.query('SELECT FROM pgboss.job')).rows.length;
+    const jobs = async () => (await db.query('SELECT FROM shellvisor_queue.job')).rows.length;
     const busy = await run(node, { script: 'sleep 600' });
     await untilStatus(node, busy, 'EXECUTING');
     const waiting = await Promise.all(Array.from({ length: 20 }, () => run(node, { script: 'true' })));

@@ -262,3 +262,16 @@ t.test('who has sent what is taken up or over stays known, and who was stopping 
     ['FAILED', 'QUEUED', 'EXECUTING'].map((status) => ({ status, created_by: 'ann', stopped_by: null })),
   );
 });
+
+t.test('very many waiting commands of a server that is gone are taken over too, oldest first', async (t) => {
+  const { run, rows } = await setup(t);
+  await rows(`
+    INSERT INTO commands (command_uuid, script, durable, created_at, owner, status)
+    SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'true', true, now(), 1234, 'QUEUED'
+    FROM generate_series(1, 2500) n`);
+  const { queued } = await run();
+  t.same(
+    queued.map((command) => command.uuid),
+    Array.from({ length: 2500 }, (_, i) => uuid(i + 1)),
+  );
+});

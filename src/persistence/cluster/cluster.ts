@@ -14,6 +14,7 @@ import {
 import type { NodeState, Nodes, NodeWork, ProcessRunner, SharedQueue } from '../../ports.ts';
 import type { Claim } from '../claim.ts';
 import { isUnavailable } from '../pool.ts';
+import { adoptAll } from '../recovery.ts';
 import { regularly } from '../regularly.ts';
 import type { Connection } from '../sql/connection.ts';
 import {
@@ -26,19 +27,23 @@ import {
   selectBusyNodes,
   selectNodes,
   selectPlace,
+  selectStale,
   setDraining,
 } from '../sql/nodes.ts';
-import { adoptQueued, NOBODY, type WaitingCommand } from '../sql/owners.ts';
+import { NOBODY, type WaitingCommand } from '../sql/owners.ts';
 import { stopWaiting } from '../sql/stops.ts';
 import { type ControlMessage, hearControl, sendControl } from './control.ts';
-import { JobQueue } from './jobs.ts';
+import { JobQueue, jobOf } from './jobs.ts';
 import { Taker } from './taker.ts';
-import { heartbeatSeconds, isQuiet, NodeWatch, type WatchOptions } from './watch.ts';
+import { isQuiet, NodeWatch, type WatchOptions } from './watch.ts';
 
 /** How often a node looks after itself, the queue and the others, in ms. */
 const LOOK_MS = 1000;
 /** How many times as long as it took we wait until we count again what waits: that gets dear when it is much. */
 const COUNT_REST = 20;
+/** How often we look for commands that wait without a job, in ms, and for how many of them. */
+const REPAIR_MS = 5000;
+const REPAIRED = 1000;
 /** How long a node that shuts down waits for the database to let it leave, in ms. */
 const LEAVE_MS = 3000;
 /** How often whoever stops a command elsewhere looks whether it has ended, in ms. */
@@ -90,8 +95,6 @@ export class Cluster implements SharedQueue, Nodes {
   /** When what waits is to be counted again, by performance.now(). */
   #countFrom = 0;
   #isFailing = false;
-  /** The look that is under way. */
-  #looking: Promise<void> | undefined;
 
   private constructor(options: ClusterOptions, jobs: JobQueue, taker: Taker) {
     const { pool, claim, runner, lostMs, onLost } = options;
@@ -105,7 +108,7 @@ export class Cluster implements SharedQueue, Nodes {
    * Joins. @throws NodeFenced when the others have given this owner number up; else when the database can't be reached.
    */
   static async join(options: ClusterOptions): Promise<Cluster> {
-    const { databaseUrl, pool, takerPool, claim, node, lostMs } = options;
+    const { databaseUrl, pool, takerPool, claim, node } = options;
     const { owner } = claim;
     const { labels } = node;
     let taker: Taker | undefined;
@@ -115,7 +118,6 @@ export class Cluster implements SharedQueue, Nodes {
       databaseUrl,
       owner,
       labels,
-      heartbeatSeconds: heartbeatSeconds(lostMs),
       listen: async (...args) => {
         await claim.listen(...args);
         // It ends with the claim.
@@ -147,6 +149,11 @@ export class Cluster implements SharedQueue, Nodes {
     return this.#waiting;
   }
 
+  /** Whether this node has a command. */
+  has(uuid: string): boolean {
+    return this.#node?.has(uuid) ?? false;
+  }
+
   isOfKind(label: string | undefined): boolean {
     return label === undefined || this.#options.node.labels.includes(label);
   }
@@ -160,22 +167,19 @@ export class Cluster implements SharedQueue, Nodes {
 
   /** Puts commands into the queue, by the transaction that stores them. */
   async enqueue(db: Connection, commands: readonly Pick<NewCommand, 'uuid' | 'options'>[]): Promise<void> {
-    await this.#jobs.add(
-      db,
-      commands.map(({ uuid, options }) => ({ uuid, label: options.nodeLabel })),
-    );
+    await this.#jobs.add(db, commands.map(jobOf));
     this.#waiting += commands.length;
   }
 
   serve(node: NodeWork): void {
     this.#node = node;
     this.#taker.serve(node);
-    regularly(
-      LOOK_MS,
-      this.#closing.signal,
-      () => this.#look(),
-      (error) => this.#fail(error),
-    );
+    const { signal } = this.#closing;
+    const onError = (error: unknown) => this.#fail(error);
+    regularly(LOOK_MS, signal, () => this.#lookAtSelf(), onError);
+    // Apart: to give a node up takes its time.
+    regularly(LOOK_MS, signal, () => this.#lookAtOthers(), onError);
+    regularly(REPAIR_MS, signal, () => this.#repair(node), onError);
   }
 
   wake(): void {
@@ -210,9 +214,9 @@ export class Cluster implements SharedQueue, Nodes {
   }
 
   async drain(id: string, isDraining: boolean): Promise<void> {
-    const owner = id === 'self' ? this.#options.claim.owner : Number(id);
-    const { pool } = this.#options;
-    if (!Number.isInteger(owner) || !(await setDraining(pool, owner, isDraining))) throw new NodeNotFound();
+    const { pool, claim } = this.#options;
+    const owner = id === 'self' ? claim.owner : ownerOf(id);
+    if (owner === undefined || !(await setDraining(pool, owner, isDraining))) throw new NodeNotFound();
     await sendControl(pool, { type: 'nodes' });
   }
 
@@ -224,11 +228,8 @@ export class Cluster implements SharedQueue, Nodes {
     const { pool, claim } = this.#options;
     const leaving = async () => {
       await this.rest();
-      await pool.transaction(async (db) => {
-        const waiting = await adoptQueued(db, claim.owner, NOBODY);
-        if (waiting.length > 0) await this.enqueue(db, waiting);
-        await leaveNode(db, claim.owner);
-      });
+      await adoptAll(pool, claim.owner, NOBODY, (db, commands) => this.enqueue(db, commands));
+      await leaveNode(pool, claim.owner);
     };
     await within(LEAVE_MS, leaving(), () => new StorageUnavailable());
   }
@@ -254,7 +255,7 @@ export class Cluster implements SharedQueue, Nodes {
     if (message.type === 'nodes') {
       // Whether we may take is asked anew each time.
       this.#taker.look();
-      void this.#look().catch((error) => this.#fail(error));
+      void this.#lookAtSelf().catch((error) => this.#fail(error));
     } else if (message.to === this.#options.claim.owner) this.#node?.stop(message.uuid, message.by, message.kill);
   }
 
@@ -268,22 +269,25 @@ export class Cluster implements SharedQueue, Nodes {
     this.#countFrom = now + (now - before) * COUNT_REST;
   }
 
-  /** One at a time: two would give up the same node. */
-  #look(): Promise<void> {
-    this.#looking ??= this.#lookOnce().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
-  }
-
-  async #lookOnce(): Promise<void> {
+  async #lookAtSelf(): Promise<void> {
     const { claim, onFenced } = this.#options;
     await this.#read();
     const self = this.#nodes.find(({ owner }) => owner === claim.owner);
     if (self === undefined || self.fenced_at !== null) return onFenced();
     this.#taker.look();
-    await this.#watch.look(this.#nodes, await this.#jobs.heartbeats());
+  }
+
+  async #lookAtOthers(): Promise<void> {
+    await this.#watch.look(this.#nodes);
     this.#isFailing = false;
+  }
+
+  /** Finds what waits though there are free slots: who has restored a part of the database may have left the queue behind. */
+  async #repair(node: NodeWork): Promise<void> {
+    if (this.#waiting === 0 || node.freeSlots() <= 0) return;
+    const { pool, node: self } = this.#options;
+    const stale = await selectStale(pool, self.labels, REPAIR_MS, REPAIRED);
+    if (stale.length > 0) await this.#jobs.add(pool, stale.map(jobOf));
   }
 
   /** Stops a command that may be anywhere, and may be taken by a node at this moment. */
@@ -320,6 +324,12 @@ export class Cluster implements SharedQueue, Nodes {
       throw isUnavailable(error) ? new StopNotStored() : error;
     }
   }
+}
+
+/** The owner of a node that a client names; undefined: it can be none. */
+function ownerOf(id: string): number | undefined {
+  const owner = /^\d{1,10}$/.test(id) ? Number(id) : 0;
+  return owner > 0 && owner < 2 ** 31 ? owner : undefined;
 }
 
 /** How a node stands. */

@@ -3,18 +3,24 @@
  * transaction that stores its command, and is gone with the one that takes it; so of a command there is never one without
  * the other, and what a node has taken is told by the owner of the command alone.
  */
-import { Pool } from 'pg';
+import { DatabaseError, Pool } from 'pg';
 import { type Db, PgBoss } from 'pg-boss';
 import { sql } from 'slonik';
 import { z } from 'zod';
+import type { NewCommand } from '../../command.ts';
+import { StartupError } from '../../errors.ts';
 import { namedUrl } from '../fence.ts';
 import { CONNECT_MS } from '../pool.ts';
 import type { Connection } from '../sql/connection.ts';
 
 /** pg-boss deletes what has waited for longer, in seconds: ours is never to be lost. It takes 2^31 - 1 at most. */
 const KEPT_S = 2_000_000_000;
-/** How long a statement of pg-boss may take on our side, in ms. */
-const STATEMENT_MS = 15_000;
+/** Apart from the tables of other programs on the database that use pg-boss. */
+const SCHEMA = 'shellvisor_queue';
+/** How often a node says that it lives, in seconds. */
+const HEARTBEAT_S = 1;
+/** How long a statement of pg-boss may take on our side, in ms; a new version may change its tables. */
+const STATEMENT_MS = 60_000;
 /** How many rows of its registry are looked at. Those of nodes that are gone are deleted by pg-boss. */
 const INSTANCES = 10_000;
 
@@ -29,8 +35,6 @@ export interface JobQueueOptions {
   owner: number;
   /** The kinds of this node. */
   labels: readonly string[];
-  /** How often this node says that it lives. */
-  heartbeatSeconds: number;
   listen: Listen;
   /** Called when there may be something to take. */
   onJobs: () => void;
@@ -43,6 +47,11 @@ export interface Job {
   uuid: string;
   label: string | undefined;
 }
+
+export const jobOf = ({ uuid, options }: Pick<NewCommand, 'uuid' | 'options'>): Job => ({
+  uuid,
+  label: options.nodeLabel,
+});
 
 const anyRow = z.looseObject({});
 
@@ -58,7 +67,7 @@ export class JobQueue {
 
   /** Brings the tables of pg-boss up to date, and begins to say that this node lives. @throws when the database can't be reached. */
   static async open(options: JobQueueOptions): Promise<JobQueue> {
-    const { databaseUrl, owner, labels, heartbeatSeconds, listen, onJobs, onError } = options;
+    const { databaseUrl, owner, labels, listen, onJobs, onError } = options;
     const pool = new Pool({
       connectionString: namedUrl(databaseUrl, `shellvisor jobs ${owner}`),
       max: 2,
@@ -82,23 +91,25 @@ export class JobQueue {
           },
         ),
     };
-    const boss = new PgBoss({
-      db,
-      instanceName: `${owner}`,
-      instanceHeartbeatSeconds: heartbeatSeconds,
-      useListenNotify: true,
-      schedule: false,
-    });
-    boss.on('error', onError);
-    const jobs = new JobQueue(boss, pool);
     try {
+      const boss = new PgBoss({
+        db,
+        schema: SCHEMA,
+        createSchema: !(await hasSchema(pool)),
+        instanceName: `${owner}`,
+        instanceHeartbeatSeconds: HEARTBEAT_S,
+        useListenNotify: true,
+        schedule: false,
+      });
+      boss.on('error', onError);
+      const jobs = new JobQueue(boss, pool);
       await boss.start();
       await Promise.all([undefined, ...labels].map((label) => jobs.#open(label)));
+      return jobs;
     } catch (error) {
-      await jobs.close();
-      throw error;
+      await pool.end();
+      throw isForbidden(error) ? new StartupError(FORBIDDEN, { cause: error }) : error;
     }
-    return jobs;
   }
 
   /** Puts commands into the queue, by the transaction that stores them. One that is there already stays once. */
@@ -151,6 +162,18 @@ export class JobQueue {
     this.#queues.set(name, opening);
     return opening;
   }
+}
+
+const FORBIDDEN =
+  `SHELLVISOR_CLUSTER=on keeps its queue in the schema ${SCHEMA}, which the user of DATABASE_URL may not make or change; ` +
+  `CREATE SCHEMA ${SCHEMA} AUTHORIZATION that user`;
+
+/** SQLSTATE 42501: insufficient_privilege. */
+const isForbidden = (error: unknown) => error instanceof DatabaseError && error.code === '42501';
+
+async function hasSchema(pool: Pool): Promise<boolean> {
+  const { rows } = await pool.query('SELECT FROM pg_namespace WHERE nspname = $1', [SCHEMA]);
+  return rows.length > 0;
 }
 
 /** A transaction of ours as pg-boss wants it. */

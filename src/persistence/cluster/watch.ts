@@ -9,25 +9,19 @@
 import type { DatabasePool } from 'slonik';
 import type { ProcessRunner } from '../../ports.ts';
 import type { Claim } from '../claim.ts';
-import { claimName, endSessions } from '../fence.ts';
 import { endOwner, takeFrom } from '../recovery.ts';
 import { fenceNode, type StoredNode } from '../sql/nodes.ts';
-import { NOBODY, otherOwners, type WaitingCommand } from '../sql/owners.ts';
-import type { JobQueue } from './jobs.ts';
+import { NOBODY, otherOwners } from '../sql/owners.ts';
+import { type JobQueue, jobOf } from './jobs.ts';
 
 /**
- * Of the time after which a node counts as lost: how much older than ours its last heartbeat must be; for how long it must
- * then look so, since PostgreSQL may have been away, and who is back first must not judge the others; and for how long we
- * hold its lock before we believe it, since one that lives wants it back.
+ * Of the time after which a node counts as lost: how much older than ours its last heartbeat must be, and for how long it
+ * must then look so, since PostgreSQL may have been away, and who is back first must not judge the others.
  */
 const QUIET_SHARE = 0.6;
 const DOUBT_SHARE = 0.2;
-const WANT_BACK_SHARE = 0.1;
-/** How many heartbeats are missing when a node begins to look lost. */
-const MISSED = 4;
-
-/** How often nodes must say that they live, in seconds. */
-export const heartbeatSeconds = (lostMs: number) => Math.max(1, Math.floor((lostMs * QUIET_SHARE) / MISSED / 1000));
+/** How long we hold the locks of nodes that seem to be gone before we believe it, in ms: one that lives wants it back. */
+const WANT_BACK_MS = 2000;
 
 /** Whether a node says nothing: `ours` and `its` are the last heartbeats of whoever looks and of it. */
 export const isQuiet = (ours: number, its: number | undefined, lostMs: number) =>
@@ -41,7 +35,7 @@ export interface WatchOptions {
   /** After how long without a sign of life a node counts as lost, in ms. */
   lostMs: number;
   /** Told when a node was given up, and of what it had. */
-  onLost: (node: { owner: number; executing: number; killed: number; waiting: number }) => void;
+  onLost: (node: { owner: number; executing: number; killed: number }) => void;
 }
 
 export class NodeWatch {
@@ -54,49 +48,56 @@ export class NodeWatch {
   }
 
   /** Looks once. @param nodes all that are known. */
-  async look(nodes: readonly StoredNode[], heartbeats: ReadonlyMap<number, number>): Promise<void> {
+  async look(nodes: readonly StoredNode[]): Promise<void> {
     const { pool, claim, lostMs } = this.#options;
-    const ours = heartbeats.get(claim.owner);
-    if (ours === undefined) return;
-    const owners = await otherOwners(pool, claim.owner);
-    const quiet = owners.filter((owner) => isQuiet(ours, heartbeats.get(owner), lostMs));
+    const present = nodes.filter(({ left_at, fenced_at }) => left_at === null && fenced_at === null);
+    // Also who is no node, or was given up in the middle of this, and still has something.
+    const owners = new Set([...present.map(({ owner }) => owner), ...(await otherOwners(pool, claim.owner))]);
+    owners.delete(claim.owner);
+    const quiet = await this.#quietOf([...owners]);
     for (const owner of this.#suspects.keys()) if (!quiet.includes(owner)) this.#suspects.delete(owner);
     const now = performance.now();
-    for (const owner of quiet) {
-      const since = this.#suspects.get(owner) ?? now;
-      this.#suspects.set(owner, since);
-      if (now - since < lostMs * DOUBT_SHARE) continue;
-      await this.#takeOver(
-        owner,
-        nodes.some((node) => node.owner === owner),
-      );
+    for (const owner of quiet) if (!this.#suspects.has(owner)) this.#suspects.set(owner, now);
+    const gone = quiet.filter((owner) => now - (this.#suspects.get(owner) ?? now) >= lostMs * DOUBT_SHARE);
+    if (gone.length > 0) await this.#takeOver(gone, new Set(nodes.map(({ owner }) => owner)));
+  }
+
+  /** Which of these owners say nothing. None while we do not either. */
+  async #quietOf(owners: readonly number[]): Promise<number[]> {
+    const { claim, jobs, lostMs } = this.#options;
+    const heartbeats = await jobs.heartbeats();
+    const ours = heartbeats.get(claim.owner);
+    return ours === undefined ? [] : owners.filter((owner) => isQuiet(ours, heartbeats.get(owner), lostMs));
+  }
+
+  async #takeOver(gone: readonly number[], nodes: ReadonlySet<number>): Promise<void> {
+    const { claim } = this.#options;
+    const held: number[] = [];
+    try {
+      for (const owner of gone) if (await this.#takeLock(owner, nodes.has(owner))) held.push(owner);
+      const left = await claim.areLeft(held, WANT_BACK_MS);
+      for (const owner of await this.#quietOf(left)) await this.#giveUp(owner);
+    } finally {
+      for (const owner of held) await claim.release(owner);
     }
   }
 
-  async #takeOver(owner: number, isNode: boolean): Promise<void> {
-    const { pool, claim, jobs, runner, lostMs, onLost } = this.#options;
-    if (!(await claim.takeOver(owner))) {
-      // A server without a heartbeat, of a time before the cluster, lives as long as it holds its lock.
-      if (!isNode) return;
-      // A node that does nothing, or that a network has cut off: PostgreSQL may not know for hours.
-      await endSessions((text, values) => claim.query(text, values), claimName(owner));
-      if (!(await claim.takeOver(owner))) return;
-    }
-    try {
-      if (!(await claim.isLeft(owner, lostMs * WANT_BACK_SHARE))) return;
-      await fenceNode(pool, owner);
-      let waiting: WaitingCommand[] = [];
-      const found = await endOwner(pool, claim, runner, owner, async (db) => {
-        waiting = await takeFrom(db, owner, NOBODY);
-        await jobs.add(
-          db,
-          waiting.map(({ uuid, options }) => ({ uuid, label: options.nodeLabel })),
-        );
-      });
-      onLost({ owner, ...found, waiting: waiting.length });
-    } finally {
-      await claim.release(owner);
-      this.#suspects.delete(owner);
-    }
+  async #takeLock(owner: number, isNode: boolean): Promise<boolean> {
+    const { claim } = this.#options;
+    if (await claim.takeOver(owner)) return true;
+    // A server that is no node has no heartbeat, and lives as long as it holds its lock.
+    if (!isNode) return false;
+    // A node that does nothing, or that a network has cut off: PostgreSQL may not know for hours.
+    await claim.endHolder(owner);
+    return claim.takeOver(owner);
+  }
+
+  async #giveUp(owner: number): Promise<void> {
+    const { pool, claim, jobs, runner, onLost } = this.#options;
+    await fenceNode(pool, owner);
+    const found = await endOwner(pool, claim, runner, owner);
+    await takeFrom(pool, owner, NOBODY, (db, commands) => jobs.add(db, commands.map(jobOf)));
+    this.#suspects.delete(owner);
+    onLost({ owner, ...found });
   }
 }

@@ -78,12 +78,13 @@ export type StoredNode = z.infer<typeof nodeRow>;
 const busyNodeRow = nodeRow.extend({ executing: z.number(), waiting: z.number() });
 export type BusyNode = z.infer<typeof busyNodeRow>;
 
-/** All nodes that are known. */
+/** All nodes that are there, or were until a day ago. */
 export function selectNodes(db: Connection): Promise<readonly StoredNode[]> {
-  return db.any(sql.type(nodeRow)`SELECT * FROM nodes`);
+  return db.any(sql.type(nodeRow)`
+    SELECT * FROM nodes WHERE coalesce(left_at, fenced_at, now()) > now() - interval '1 day'`);
 }
 
-/** All nodes that are known, with how many commands they have: oldest first. */
+/** The same with how many commands they have: oldest first. */
 export function selectBusyNodes(db: Connection): Promise<readonly BusyNode[]> {
   return db.any(sql.type(busyNodeRow)`
     SELECT n.*, coalesce(c.executing, 0) AS executing, coalesce(c.waiting, 0) AS waiting
@@ -92,6 +93,7 @@ export function selectBusyNodes(db: Connection): Promise<readonly BusyNode[]> {
         count(*) FILTER (WHERE status = 'QUEUED') AS waiting
       FROM commands WHERE status IN ('QUEUED', 'EXECUTING') AND owner > ${NOBODY} GROUP BY owner
     ) c USING (owner)
+    WHERE coalesce(left_at, fenced_at, now()) > now() - interval '1 day'
     ORDER BY n.started_at, n.owner`);
 }
 
@@ -114,21 +116,34 @@ export function selectShares(
   labels: readonly string[],
   limit: number,
 ): Promise<readonly { label: string | null; count: number }[]> {
-  const oldest = (condition: SqlFragment) => sql.fragment`
+  const oldest = (label: SqlFragment) => sql.fragment`
     SELECT id FROM commands c
-    WHERE c.status = 'QUEUED' AND c.owner = ${NOBODY} AND c.options -> 'node' ->> 'label' ${condition}
+    WHERE c.status = 'QUEUED' AND c.owner = ${NOBODY} AND coalesce(c.options -> 'node' ->> 'label', '') = ${label}
     ORDER BY id LIMIT ${limit}`;
   // Each from its part of the index, which is in order.
   return db.any(sql.type(z.object({ label: z.string().nullable(), count: z.number() }))`
     SELECT label, count(*) FROM (
-      SELECT NULL AS label, id FROM (${oldest(sql.fragment`IS NULL`)}) of_any
+      SELECT NULL AS label, id FROM (${oldest(sql.fragment`''`)}) of_any
       UNION ALL
       SELECT kind.label, id FROM ${sql.unnest(
         labels.map((label) => [label]),
         ['text'],
-      )} AS kind (label) CROSS JOIN LATERAL (${oldest(sql.fragment`= kind.label`)}) of_kind
+      )} AS kind (label) CROSS JOIN LATERAL (${oldest(sql.fragment`kind.label`)}) of_kind
       ORDER BY id LIMIT ${limit}
     ) those GROUP BY label`);
+}
+
+/**
+ * The oldest commands that have waited for `ms` and more and that a node of these kinds may take.
+ * @returns at most `limit` of them.
+ */
+export async function selectStale(db: Connection, labels: readonly string[], ms: number, limit: number) {
+  const rows = await db.any(sql.type(waitingRow)`
+    SELECT command_uuid, durable, options, 0 AS steps FROM commands
+    WHERE status = 'QUEUED' AND owner = ${NOBODY} AND created_at < now() - ${ms} * interval '1 ms'
+      AND coalesce(options -> 'node' ->> 'label', '') = ANY(${sql.array(['', ...labels], 'text')})
+    ORDER BY id LIMIT ${limit}`);
+  return rows.map(waiting);
 }
 
 /** Gives commands that nobody has to an owner. @returns those that it has now, oldest first. */

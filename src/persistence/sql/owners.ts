@@ -7,6 +7,11 @@ import { type Connection, none, storedOptions } from './connection.ts';
 import { storedBytes } from './output.ts';
 import { appendLost, storedStepCount } from './transitions.ts';
 
+/** How many waiting commands change their owner at once: of very many that must not take one long transaction. */
+const ADOPTED = 1000;
+/** How often a command that is to run again does: one that takes its machine down with it must not take all of them. */
+const MOST_RERUNS = 3;
+
 /** The owner of commands that no node of a cluster has taken. Servers have numbers from 1 on. */
 export const NOBODY = 0;
 
@@ -75,7 +80,7 @@ export async function loseExecuting(db: Connection, owner: number, to: number): 
     WITH c AS (
       UPDATE commands c
       SET status = 'QUEUED', owner = ${to}, started_at = NULL, reruns = reruns + 1, output_base = ${storedBytes}
-      WHERE owner = ${owner} AND status = 'EXECUTING' AND options ->> 'on_lost' = 'rerun'
+      WHERE owner = ${owner} AND status = 'EXECUTING' AND options ->> 'on_lost' = 'rerun' AND reruns < ${MOST_RERUNS}
       RETURNING id, command_uuid, durable, options, now() AS ended_at, ${storedStepCount} + 1 AS steps
     ), path AS (
       ${appendLost(LOST_AND_RERUN)}
@@ -83,7 +88,10 @@ export async function loseExecuting(db: Connection, owner: number, to: number): 
   await db.query(none`
     WITH c AS (
       UPDATE commands c
-      SET status = 'FAILED', reason = 'lost', error = 'the server ended while the command ran', ended_at = now(),
+      SET status = 'FAILED', reason = 'lost', error = CASE reruns
+          WHEN 0 THEN 'the server ended while the command ran'
+          ELSE 'the server ended while the command ran, as it had ' || reruns || ' times before'
+        END, ended_at = now(),
         output_bytes = ${storedBytes}
       WHERE owner = ${owner} AND status = 'EXECUTING'
       RETURNING id, ended_at
@@ -91,10 +99,11 @@ export async function loseExecuting(db: Connection, owner: number, to: number): 
   return rerun.map(waiting);
 }
 
-/** Gives the waiting commands of one owner to another. @returns those. */
+/** Gives waiting commands of one owner to another. @returns those, at most `ADOPTED` of them: there may be more. */
 export async function adoptQueued(db: Connection, from: number, to: number): Promise<WaitingCommand[]> {
   const rows = await db.any(sql.type(waitingRow)`
-    UPDATE commands c SET owner = ${to} WHERE owner = ${from} AND status = 'QUEUED'
+    UPDATE commands c SET owner = ${to}
+    WHERE id IN (SELECT id FROM commands WHERE owner = ${from} AND status = 'QUEUED' ORDER BY id LIMIT ${ADOPTED})
     RETURNING command_uuid, durable, options, ${stepsOfWaiting} AS steps`);
   return rows.map(waiting);
 }
