@@ -34,9 +34,9 @@ t.test(
     await until('the idle one is given up too', () => isLost('n3'));
     t.match(await listed(), [{ name: 'n1', state: 'lost' }, { name: 'n2', state: 'up' }, { name: 'n3' }]);
     // Which kinds there are is looked at each second.
-    const { body: refusal } = await until('nobody waits for it any more', async () => {
+    const refusal = await until('nobody waits for it any more', async () => {
       const answer = await second.request('POST', '/api/v1/commands', { script: 'true', node: { label: 'idle' } });
-      return answer.status === 400 && answer;
+      return answer.status === 400 && answer.body;
     });
     t.match(refusal, { code: 'NODE_UNKNOWN', error: 'no node has the label idle; none has any label' });
   },
