@@ -51,7 +51,7 @@ export class NodeUnknown extends DomainError {
 
 /** A command wants a kind of node, and has secrets, which only the node that got them knows. */
 export class SecretsStay extends DomainError {
-  readonly code = 'NODE_UNKNOWN';
+  readonly code = 'SECRETS_STAY';
   readonly statusCode = 400;
   constructor(label: string) {
     super(

@@ -25,7 +25,9 @@ export const CreatedAnswer = z
 /** Why a command can't be run here. */
 export const limitRefusals =
   '`TIMEOUT_TOO_LONG`: `timeout_ms` is more than the server allows; `error` says how much that is. ' +
-  '`OPTION_UNSUPPORTED`: this machine can not keep that limit; `error` says why. ' +
+  '`OPTION_UNSUPPORTED`: this machine can not do that, or the server is no node; `error` says why. ' +
+  '`NODE_UNKNOWN`: no node has the label that `node` wants; `error` says which there are. ' +
+  '`SECRETS_STAY`: with `secret_env` it runs on the node that it is sent to, which has not the label that `node` wants. ' +
   '`CWD_REFUSED`: the script can not start in that folder; `error` says why.';
 
 /** What keeps a command from being created. */

@@ -66,7 +66,7 @@ t.test('a command with secrets runs on the node that it was sent to', async (t) 
   t.match(await second.request('PATCH', `/api/v1/commands/${uuid}`), { status: 200 });
   t.match(await first.request('POST', '/api/v1/commands', { ...secret, node: { label: 'gpu' } }), {
     status: 400,
-    body: { code: 'NODE_UNKNOWN' },
+    body: { code: 'SECRETS_STAY' },
   });
 });
 
