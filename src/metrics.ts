@@ -88,14 +88,9 @@ export class PrometheusMetrics implements Metrics {
 
   /** Counts what goes into a journal. */
   around(journal: Journal): Journal {
-    /** When those that wait were created; those that an earlier server has left are not among them. */
-    const waiting = new Map<string, Date>();
     return aroundJournal(journal, {
       insert: async (command, onKept) => {
-        const count = () => {
-          this.#created.inc({ durable: `${command.durable}` });
-          waiting.set(command.uuid, command.createdAt);
-        };
+        const count = () => this.#created.inc({ durable: `${command.durable}` });
         const isStored = await journal.insert(command, () => {
           count();
           onKept?.();
@@ -103,18 +98,18 @@ export class PrometheusMetrics implements Metrics {
         if (isStored) count();
         return isStored;
       },
-      begin: (uuid, startedAt) => {
-        const createdAt = waiting.get(uuid);
-        waiting.delete(uuid);
-        if (createdAt !== undefined) this.#queueWait.observe((startedAt.getTime() - createdAt.getTime()) / 1000);
-        return journal.begin(uuid, startedAt);
+      begin: async (uuid, startedAt) => {
+        const begun = await journal.begin(uuid, startedAt);
+        // Of a node with another clock it may come from the future.
+        if (begun !== null && begun.waitsSince !== null)
+          this.#queueWait.observe(Math.max(0, startedAt.getTime() - begun.waitsSince) / 1000);
+        return begun;
       },
       openOutput: (...args) =>
         aroundOutput(journal.openOutput(...args), {
           onWrite: (stream, bytes) => this.#outputBytes.inc({ stream }, bytes.length),
         }),
       finish: async (uuid, outcome, endedAt) => {
-        waiting.delete(uuid);
         await journal.finish(uuid, outcome, endedAt);
         const { status, reason, durationMs } = outcome;
         this.#ended.inc({ status, reason });

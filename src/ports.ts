@@ -146,8 +146,10 @@ export interface ProcessRunner {
 
 /** What of a command is not kept in memory while it waits. */
 export interface Begun extends Pick<StoredRequest, 'script' | 'inputs' | 'secretNames'> {
-  /** Where the output of this run begins: behind that of earlier ones, which were lost. */
-  outputBase: number;
+  /** Where the output of this run begins, behind that of earlier ones, which were lost; and what is kept of all. */
+  output: StoredOutput;
+  /** When it was created, in ms since the epoch; null: it has run before. */
+  waitsSince: number | null;
 }
 
 /**
@@ -170,10 +172,10 @@ export interface Journal {
   /** Marks a command `EXECUTING`. @returns what to run, or null when it is no longer there to be run. */
   begin(uuid: string, startedAt: Date): Promise<Begun | null>;
   /**
-   * Opens the output of a command. `stored`: what of it was written by a server before this one, or where it begins, behind
-   * that of earlier runs.
+   * Opens the output of a command. `stored`: what of it was written by a server before this one, and by earlier runs;
+   * undefined: nothing.
    */
-  openOutput(uuid: string, durable: boolean, stored?: StoredOutput | number): CommandOutput;
+  openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput;
   /**
    * Keeps a step of the machine of a command: it is stored with the outcome, or when for about 100 ms there is neither that
    * nor another step. Not to be told are the first admission and the last step, behind the outcome: they are known.

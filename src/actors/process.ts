@@ -55,13 +55,13 @@ export function createProcessLogic(
       // Committed before bash starts: whatever crashes afterwards, a script never runs twice.
       const begun = await journal.begin(uuid, now());
       if (begun === null || stopped) return { type: 'process.ended', end: { kind: 'not_started' }, durationMs: null };
-      const { script, inputs, secretNames, outputBase: base } = begun;
+      const { script, inputs, secretNames, output } = begun;
       const secretEnv = secrets.take(uuid);
       if (secretNames.some((name) => !Object.hasOwn(secretEnv, name))) {
         return { type: 'process.ended', end: { kind: 'secrets_lost' }, durationMs: null };
       }
       const spec = { uuid, script, options, inputs, secretEnv };
-      running = runner.start(spec, behind(base, watched(journal.openOutput(uuid, durable, base))));
+      running = runner.start(spec, behind(output.base, watched(journal.openOutput(uuid, durable, output))));
       return follow(running);
     };
     const watched = (output: CommandOutput): CommandOutput => {

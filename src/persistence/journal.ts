@@ -136,9 +136,9 @@ export class BatchJournal implements Journal, OutputObserver {
     return this.#enqueue(this.#begins, { uuid, startedAt });
   }
 
-  openOutput(uuid: string, durable: boolean, stored: StoredOutput | number = 0): CommandOutput {
-    const { upTo, limit } = typeof stored === 'number' ? { upTo: stored, limit: this.#options.outputLimit } : stored;
-    const output = new OutputBuffer(uuid, durable, limit, this, upTo);
+  openOutput(uuid: string, durable: boolean, stored?: StoredOutput): CommandOutput {
+    const limit = stored?.limit ?? this.#options.outputLimit;
+    const output = new OutputBuffer(uuid, durable, limit, this, stored?.upTo);
     this.#outputs.set(uuid, output);
     return output;
   }

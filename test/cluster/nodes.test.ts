@@ -50,6 +50,16 @@ t.test('a command that wants a kind of node runs on one of that kind', async (t)
   t.match(await untilStatus(first, waits, 'EXECUTED'), { output: 'here\n' });
 });
 
+t.test('how long a command has waited is counted by the node that runs it, wherever it came in', async (t) => {
+  const counted = async (of: TestServer) => {
+    const { body } = await of.request('GET', '/manage/metrics');
+    return Number(/^shellvisor_queue_wait_seconds_count (\d+)$/m.exec(body)?.[1]);
+  };
+  const before = [await counted(first), await counted(second)] as [number, number];
+  await untilStatus(first, await run(first, { script: 'true', node: { label: 'gpu' } }), 'EXECUTED');
+  t.same([await counted(first), await counted(second)], [before[0], before[1] + 1]);
+});
+
 t.test('a kind of node that there is none of is refused, with those that there are', async (t) => {
   const body = { script: 'true', node: { label: 'gqu' } };
   t.match(await first.request('POST', '/api/v1/commands', body), {

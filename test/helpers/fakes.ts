@@ -146,7 +146,10 @@ export class FakeJournal implements Journal {
     const command = this.commands.get(uuid);
     if (command === undefined) return null;
     command.status = 'EXECUTING';
-    return { script: command.script, inputs: {}, secretNames: command.secretNames ?? [], outputBase: 0 };
+    const limit = { headBytes: 2 ** 40, tailBytes: 0 };
+    const output = { upTo: 0, base: 0, limit };
+    const { script, secretNames = [] } = command;
+    return { script, inputs: {}, secretNames, output, waitsSince: Date.now() };
   }
   openOutput(): CommandOutput {
     const { overLimit } = this;

@@ -1,12 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { sql } from 'slonik';
 import t from 'tap';
-import type { Outcome, Transition } from '../../src/command.ts';
+import { type Outcome, outputLimitOf, type Transition } from '../../src/command.ts';
 import { DeletionInDoubt, StorageUnavailable } from '../../src/errors.ts';
 import type { BatchJournal } from '../../src/persistence/journal.ts';
 import { WINDOW_BYTES } from '../../src/persistence/output-buffer.ts';
 import { clockOffset } from '../../src/persistence/sql/clock.ts';
-import { insertCommands } from '../../src/persistence/sql/commands.ts';
+import { beginCommands, insertCommands } from '../../src/persistence/sql/commands.ts';
+import { loseExecuting } from '../../src/persistence/sql/owners.ts';
 import { storeProgress } from '../../src/persistence/sql/progress.ts';
 import { appendTransitions } from '../../src/persistence/sql/transitions.ts';
 import { newCommand } from '../helpers/database.ts';
@@ -193,6 +194,31 @@ t.test('a command that belongs to another server is neither begun nor finished',
   t.equal(await journal.begin(uuid, new Date()), null);
   await journal.finish(uuid, executed, new Date());
   t.equal((await reader.get(uuid))?.status, 'EXECUTING');
+});
+
+t.test('a command that runs again keeps the limit of its output that its first run had', async (t) => {
+  const limit = { headBytes: 4, tailBytes: 2 };
+  const { journal, reader, pool, rows } = await journalFor(t, { outputLimit: limit });
+  const createdAt = new Date();
+  const { uuid, output } = await begin(journal, { durable: true, createdAt, options: { rerunWhenLost: true } });
+  output.write('stdout', Buffer.from('abcdefghij'));
+  await until('its output is stored', async () => (await reader.get(uuid))?.output.length);
+  await loseExecuting(pool, OWNER, OWNER);
+  const [stored] = await rows('SELECT output_base FROM commands');
+  const base = Number(stored.output_base);
+  // As another server would, which keeps more.
+  const again = await beginCommands(pool, OWNER, [{ uuid, startedAt: new Date() }], outputLimitOf(2 ** 20), 'n2');
+  t.match(again.get(uuid), { output: { upTo: base, base, limit }, waitsSince: null });
+  t.match(await rows('SELECT output_head, output_tail, node FROM commands'), [
+    { output_head: '4', output_tail: '2', node: 'n2' },
+  ]);
+});
+
+t.test('who begins a command is told since when it has waited', async (t) => {
+  const { journal } = await journalFor(t);
+  const command = newCommand({ createdAt: new Date(Date.now() - 60_000) });
+  await journal.insert(command);
+  t.match(await journal.begin(command.uuid, new Date()), { waitsSince: +command.createdAt });
 });
 
 t.test('an outcome once stored stays', async (t) => {

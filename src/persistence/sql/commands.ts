@@ -17,7 +17,10 @@ const uuidOnly = sql.type(z.object({ command_uuid: z.string() }));
 const begunRow = z.object({
   command_uuid: z.string(),
   script: z.string(),
+  output_head: z.number(),
+  output_tail: z.number(),
   output_base: z.number(),
+  waits_since: z.number().nullable(),
   ...inputColumns,
 });
 
@@ -111,6 +114,7 @@ export async function insertCommands(db: Connection, owner: number, inserts: rea
 /**
  * Marks waiting commands of this owner as `EXECUTING`, on a node of this name. @returns what to run, by uuid.
  * One that is `EXECUTING` already counts: then the answer to an earlier attempt got lost.
+ * @param limit what is kept of their output; one that runs again keeps what it had, since its middle may be dropped already.
  */
 export async function beginCommands(
   db: Connection,
@@ -122,15 +126,17 @@ export async function beginCommands(
   const rows = begins.map((b) => [b.uuid, b.startedAt.toISOString()]);
   const begun = await db.any(sql.type(begunRow)`
     UPDATE commands c SET status = 'EXECUTING', started_at = b.started_at,
-      output_head = ${limit.headBytes}, output_tail = ${limit.tailBytes}, node = ${node}
+      output_head = coalesce(c.output_head, ${limit.headBytes}), output_tail = coalesce(c.output_tail, ${limit.tailBytes}),
+      node = ${node}
     FROM ${sql.unnest(rows, ['uuid', 'timestamptz'])} AS b (command_uuid, started_at)
     WHERE c.command_uuid = b.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
-    RETURNING c.command_uuid, c.script, c.output_base, ${selectInputs}`);
+    RETURNING c.command_uuid, c.script, c.output_head, c.output_tail, c.output_base,
+      CASE WHEN c.reruns = 0 THEN c.created_at END AS waits_since, ${selectInputs}`);
   return new Map(
-    begun.map(({ command_uuid: uuid, script, output_base: outputBase, ...row }) => [
-      uuid,
-      { script, outputBase, ...inputsOf(row) },
-    ]),
+    begun.map(({ command_uuid: uuid, script, output_base: base, waits_since: waitsSince, ...row }) => {
+      const limit = { headBytes: row.output_head, tailBytes: row.output_tail };
+      return [uuid, { script, output: { upTo: base, base, limit }, waitsSince, ...inputsOf(row) }];
+    }),
   );
 }
 
