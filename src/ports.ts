@@ -381,6 +381,8 @@ export interface NodeWork {
 export interface SharedQueue {
   /** How many commands wait that no node has taken, about: as of the last second, or longer ago when it is many. */
   readonly waiting: number;
+  /** Counts them again, at once or within 100 ms or so, later where it is many. @returns `waiting`. @throws StorageUnavailable. */
+  countWaiting(): Promise<number>;
   /** Whether this node is of that kind; undefined means any. */
   isOfKind(label: string | undefined): boolean;
   /** @throws NodeUnknown when no node is of this kind. */

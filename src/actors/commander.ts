@@ -168,6 +168,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     await queue.demandKind(label);
   }
 
+  /** Whether no more may wait, where so many do. */
+  function isFull(ahead: number): boolean {
+    const free = maxParallel - executing.size;
+    return ahead + submissions.size - free >= maxQueued;
+  }
+
   /** Stores a command and admits it. @returns its uuid; null when another command has its key. */
   async function store(
     { secretEnv, pinned = false, ...request }: CommandRequest,
@@ -183,10 +189,10 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     if (why !== null) throw new FolderRefused(why);
     const forAnyNode = queue !== undefined && Object.keys(secretEnv).length === 0;
     await demandNode(runOptions.nodeLabel, forAnyNode);
+    // Other nodes may have taken what was there when it was counted last.
+    if (forAnyNode && isFull(queue.waiting)) await queue.countWaiting();
     if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();
-    const free = maxParallel - executing.size;
-    const ahead = forAnyNode ? queue.waiting : waiting.size;
-    if (ahead + submissions.size - free >= maxQueued) throw new QueueFull();
+    if (isFull(forAnyNode ? queue.waiting : waiting.size)) throw new QueueFull();
     const bytes = request.script.length + (inputs.stdin?.length ?? 0);
     if (!secrets.hasRoomFor(secretEnv) || !storing.take(bytes)) throw new QueueFull();
     const uuid = randomUUID();

@@ -41,6 +41,11 @@ import { isQuiet, NodeWatch, type WatchOptions } from './watch.ts';
 const LOOK_MS = 1000;
 /** How many times as long as it took we wait until we count again what waits: that gets dear when it is much. */
 const COUNT_REST = 20;
+/** The same where a new command would be refused else, and how long at least, in ms. */
+const COUNT_AGAIN_REST = 4;
+const COUNT_AGAIN_REST_MS = 100;
+/** How long a new command waits for that, in ms. */
+const COUNT_AGAIN_MS = 3000;
 /** How often we look for commands that wait without a job, in ms, and for how many of them. */
 const REPAIR_MS = 5000;
 const REPAIRED = 1000;
@@ -92,8 +97,13 @@ export class Cluster implements SharedQueue, Nodes {
   #node: NodeWork | undefined;
   #nodes: readonly StoredNode[] = [];
   #waiting = 0;
-  /** When what waits is to be counted again, by performance.now(). */
-  #countFrom = 0;
+  /** How many commands this node has ever put into the queue. */
+  #enqueued = 0;
+  /** The count that is under way, or about to begin. */
+  #counting: Promise<number> | undefined;
+  /** When what waits was counted, by performance.now(), and how long that took. */
+  #countedAt = 0;
+  #countMs = 0;
   #isFailing = false;
 
   private constructor(options: ClusterOptions, jobs: JobQueue, taker: Taker) {
@@ -154,6 +164,12 @@ export class Cluster implements SharedQueue, Nodes {
     return this.#node?.has(uuid) ?? false;
   }
 
+  countWaiting(): Promise<number> {
+    const rest = Math.max(COUNT_AGAIN_REST_MS, this.#countMs * COUNT_AGAIN_REST);
+    const counting = this.#count(this.#countedAt + rest - performance.now());
+    return within(COUNT_AGAIN_MS, counting, () => new StorageUnavailable());
+  }
+
   isOfKind(label: string | undefined): boolean {
     return label === undefined || this.#options.node.labels.includes(label);
   }
@@ -169,6 +185,7 @@ export class Cluster implements SharedQueue, Nodes {
   async enqueue(db: Connection, commands: readonly Pick<NewCommand, 'uuid' | 'options'>[]): Promise<void> {
     await this.#jobs.add(db, commands.map(jobOf));
     this.#waiting += commands.length;
+    this.#enqueued += commands.length;
   }
 
   serve(node: NodeWork): void {
@@ -194,7 +211,11 @@ export class Cluster implements SharedQueue, Nodes {
     let stop = this.#stops.get(uuid);
     if (stop === undefined) {
       stop = { by, kill, remindAt: 0, ended: Promise.resolve<TerminalStatus>('STOPPED') };
-      stop.ended = this.#stop(uuid, stop, performance.now() + ms).finally(() => this.#stops.delete(uuid));
+      stop.ended = this.#stop(uuid, stop, performance.now() + ms)
+        .catch((error) => {
+          throw isUnavailable(error) ? new StopNotStored() : error;
+        })
+        .finally(() => this.#stops.delete(uuid));
       this.#stops.set(uuid, stop);
     } else if (kill && !stop.kill) {
       stop.kill = true;
@@ -262,11 +283,27 @@ export class Cluster implements SharedQueue, Nodes {
   async #read(): Promise<void> {
     const { pool } = this.#options;
     this.#nodes = await selectNodes(pool);
+    if (performance.now() >= this.#countedAt + this.#countMs * COUNT_REST) await this.#count(0);
+  }
+
+  /** Counts what waits, after so many ms; for all who want that meanwhile. */
+  #count(restMs: number): Promise<number> {
+    this.#counting ??= this.#countAfter(restMs).finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  async #countAfter(restMs: number): Promise<number> {
+    if (restMs > 0) await delay(restMs);
     const before = performance.now();
-    if (before < this.#countFrom) return;
-    this.#waiting = await countForNodes(pool);
-    const now = performance.now();
-    this.#countFrom = now + (now - before) * COUNT_REST;
+    const enqueued = this.#enqueued;
+    const counted = await countForNodes(this.#options.pool);
+    // What has come meanwhile may be counted or not: rather twice than not at all.
+    this.#waiting = counted + this.#enqueued - enqueued;
+    this.#countedAt = performance.now();
+    this.#countMs = this.#countedAt - before;
+    return this.#waiting;
   }
 
   async #lookAtSelf(): Promise<void> {
@@ -294,7 +331,7 @@ export class Cluster implements SharedQueue, Nodes {
   async #stop(uuid: string, stop: RemoteStop, deadline: number): Promise<TerminalStatus> {
     const { pool, claim } = this.#options;
     for (;;) {
-      const place = await this.#placeOf(uuid);
+      const place = await selectPlace(pool, uuid);
       if (place === null) throw new CommandNotFound();
       const { owner, status } = place;
       if (status !== 'QUEUED' && status !== 'EXECUTING') return status;
@@ -314,14 +351,6 @@ export class Cluster implements SharedQueue, Nodes {
         await sendControl(pool, { type: 'stop', to: owner, uuid, by: stop.by, kill: stop.kill });
       }
       await delay(STOP_LOOK_MS);
-    }
-  }
-
-  async #placeOf(uuid: string) {
-    try {
-      return await selectPlace(this.#options.pool, uuid);
-    } catch (error) {
-      throw isUnavailable(error) ? new StopNotStored() : error;
     }
   }
 }
