@@ -160,9 +160,20 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     return queue.stop(uuid, by, kill, options.stopGraceMs + STORE_MS);
   }
 
+  /** Refuses what this machine can't do; nodes that have the same label are alike. */
+  function demandOptions(wanted: RunOptions): void {
+    for (const [name, why] of Object.entries(options.runner.unsupported)) {
+      if (wanted[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
+    }
+  }
+
+  async function demandFolder(path: string): Promise<void> {
+    const why = await options.runner.refuseFolder(path);
+    if (why !== null) throw new FolderRefused(why);
+  }
+
   /** Refuses a command that no node would ever take. */
-  async function demandNode(label: string | undefined, forAnyNode: boolean): Promise<void> {
-    if (label === undefined) return;
+  async function demandNode(label: string, forAnyNode: boolean): Promise<void> {
     if (queue === undefined) throw new OptionUnsupported('node places commands only where SHELLVISOR_CLUSTER is on');
     if (!forAnyNode && !queue.isOfKind(label)) throw new SecretsStay(label);
     await queue.demandKind(label);
@@ -182,13 +193,12 @@ export function createCommandSystem(options: CommanderOptions): CommandSystem {
     const { durable, options: runOptions, inputs } = request;
     const { maxTimeoutMs = Number.POSITIVE_INFINITY } = options;
     if ((runOptions.timeoutMs ?? 0) > maxTimeoutMs) throw new TimeoutTooLong(maxTimeoutMs);
-    for (const [name, why] of Object.entries(options.runner.unsupported)) {
-      if (runOptions[name as keyof RunOptions] !== undefined) throw new OptionUnsupported(why);
-    }
-    const why = inputs.cwd === undefined ? null : await options.runner.refuseFolder(inputs.cwd);
-    if (why !== null) throw new FolderRefused(why);
     const forAnyNode = queue !== undefined && Object.keys(secretEnv).length === 0;
-    await demandNode(runOptions.nodeLabel, forAnyNode);
+    if (!forAnyNode || queue.isOfKind(runOptions.nodeLabel)) demandOptions(runOptions);
+    // Where it starts in the end it is looked at anyway.
+    if (!forAnyNode && inputs.cwd !== undefined) await demandFolder(inputs.cwd);
+    // Only then, or a drain that begins in this turn would come first.
+    if (runOptions.nodeLabel !== undefined) await demandNode(runOptions.nodeLabel, forAnyNode);
     // Other nodes may have taken what was there when it was counted last.
     if (forAnyNode && isFull(queue.waiting)) await queue.countWaiting();
     if (!supervisor.getSnapshot().matches('accepting')) throw new Draining();

@@ -28,7 +28,7 @@ export const limitRefusals =
   '`OPTION_UNSUPPORTED`: this machine can not do that, or the server is no node; `error` says why. ' +
   '`NODE_UNKNOWN`: no node has the label that `node` wants; `error` says which there are. ' +
   '`SECRETS_STAY`: with `secret_env` it runs on the node that it is sent to, which has not the label that `node` wants. ' +
-  '`CWD_REFUSED`: the script can not start in that folder; `error` says why.';
+  '`CWD_REFUSED`: the script can not start in that folder; `error` says why. Between several nodes that shows only in its outcome.';
 
 /** What keeps a command from being created. */
 export const creationRefusals = {

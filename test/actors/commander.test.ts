@@ -1,14 +1,16 @@
 import t from 'tap';
 import { type CommanderOptions, createCommandSystem } from '../../src/actors/commander.ts';
-import type { CommandRequest, Outcome } from '../../src/command.ts';
+import type { CommandRequest, Outcome, TerminalStatus } from '../../src/command.ts';
 import {
   CommandEnded,
   CommandNotFound,
   Draining,
+  FolderRefused,
   OptionUnsupported,
   QueueFull,
   StorageUnavailable,
 } from '../../src/errors.ts';
+import type { SharedQueue } from '../../src/ports.ts';
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 
@@ -208,6 +210,52 @@ t.test('a queue of no length still lets free slots be used', async (t) => {
   const uuid = await commander.submit(request);
   await running(uuid);
   await t.rejects(commander.submit(request), new QueueFull());
+});
+
+/** A queue of nodes that has this node, and another one with the label `other`. */
+class FakeQueue implements SharedQueue {
+  waiting = 0;
+  /** How many there are if they are counted again. */
+  counted = 0;
+  async countWaiting(): Promise<number> {
+    this.waiting = this.counted;
+    return this.counted;
+  }
+  isOfKind(label: string | undefined): boolean {
+    return label === undefined;
+  }
+  async demandKind(): Promise<void> {}
+  serve(): void {}
+  wake(): void {}
+  async rest(): Promise<void> {}
+  async stop(): Promise<TerminalStatus> {
+    return 'STOPPED';
+  }
+}
+
+t.test('what waits for all nodes is counted again before a command is refused because of it', async (t) => {
+  const queue = new FakeQueue();
+  const { commander, journal } = system({ queue, maxParallel: 1, maxQueued: 2 });
+  queue.waiting = 100;
+  queue.counted = 2;
+  const uuid = await commander.submit(request);
+  t.equal(journal.commands.get(uuid)?.status, 'QUEUED');
+  queue.waiting = queue.counted = 3;
+  await t.rejects(commander.submit(request), new QueueFull());
+});
+
+t.test('what only the machine that runs a command can tell is left to it', async (t) => {
+  const { commander, journal, runner } = system({ queue: new FakeQueue() });
+  const why = 'max_processes is not possible here: for a test';
+  runner.unsupported = { maxProcesses: why };
+  runner.refuseFolder = async () => 'no folder';
+  const inputs = { cwd: '/folder' };
+  const stored = await commander.submit({ ...request, options: { maxProcesses: 5, nodeLabel: 'other' }, inputs });
+  t.equal(journal.commands.get(stored)?.status, 'QUEUED');
+  await commander.submit({ ...request, inputs });
+  await t.rejects(commander.submit({ ...request, options: { maxProcesses: 5 } }), new OptionUnsupported(why));
+  // It runs here.
+  await t.rejects(commander.submit({ ...request, inputs, secretEnv: { A: 'a' } }), new FolderRefused('no folder'));
 });
 
 t.test('a delete stops first, and takes the command away', async (t) => {

@@ -60,6 +60,16 @@ t.test('how long a command has waited is counted by the node that runs it, where
   t.same([await counted(first), await counted(second)], [before[0], before[1] + 1]);
 });
 
+t.test('a folder is looked for where the command runs', async (t) => {
+  const cwd = '/nothing/like/that';
+  const uuid = await run(first, { script: 'true', cwd, node: { label: 'gpu' } });
+  t.match(await untilStatus(first, uuid, 'FAILED'), {
+    reason: 'spawn_error',
+    error: `starting bash: cwd does not exist: ${cwd}`,
+    node: 'n2',
+  });
+});
+
 t.test('a kind of node that there is none of is refused, with those that there are', async (t) => {
   const body = { script: 'true', node: { label: 'gqu' } };
   t.match(await first.request('POST', '/api/v1/commands', body), {
