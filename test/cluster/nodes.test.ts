@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import t from 'tap';
 import { run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
-import type { TestServer } from '../helpers/server.ts';
+import { type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
 const { nodes, databaseUrl } = await startNodes(
@@ -26,13 +27,14 @@ t.test('commands that were sent to one node run on all that have free slots, old
     { name: 'n2', executing: 1, slots: 1, state: 'up', is_self: true, labels: ['large', 'gpu'] },
   ]);
   t.equal((await first.request('GET', `/api/v1/commands/${three}`)).body.status, 'QUEUED');
-  // Each by the node that does not run it, or by the one that does.
+  // By the node that does not run it, or by the one that does. Only its slot gets free, so both run there.
   t.match(await second.request('PATCH', `/api/v1/commands/${one}`), { status: 200 });
-  t.match(await second.request('PATCH', `/api/v1/commands/${two}`), { status: 200 });
   const third = await untilStatus(second, three, 'EXECUTED');
   const fourth = await untilStatus(second, four, 'EXECUTED');
   t.match([third.output, fourth.output], ['three\n', 'four\n']);
-  t.ok(third.started_at <= fourth.started_at);
+  t.equal(third.node, fourth.node);
+  t.ok(third.started_at < fourth.started_at, `${third.started_at} < ${fourth.started_at}`);
+  t.match(await second.request('PATCH', `/api/v1/commands/${two}`), { status: 200 });
 });
 
 t.test('a command that wants a kind of node runs on one of that kind', async (t) => {
@@ -122,6 +124,42 @@ t.test('many stops at both nodes are one, and the first to ask is who has stoppe
   const { body } = await first.request('GET', `/api/v1/commands/${uuid}`);
   t.match(body, { status: 'STOPPED', signal: 'SIGKILL' });
   t.equal(body.output.match(/^term$/gm)?.length, 1);
+});
+
+t.test('a stop and a delete at two nodes at once stop a command once, and it is gone', async (t) => {
+  const script = `trap 'echo term >> "$1"; exit' TERM; echo ready; while :; do sleep 0.05; done`;
+  for (const [stopper, deleter] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    const file = `${temporaryFolder(t)}/terms`;
+    const uuid = await run(first, { script, args: [file], node: { label: 'gpu' } }, true);
+    await untilOutput(first, uuid, /ready/);
+    const path = `/api/v1/commands/${uuid}`;
+    const [stopped, deleted] = await Promise.all([stopper.request('PATCH', path), deleter.request('DELETE', path)]);
+    t.equal(deleted.status, 204);
+    // Where the delete was quicker there is nothing to tell of any more.
+    t.ok([200, 404].includes(stopped.status), `the stop: ${stopped.status}`);
+    t.equal(readFileSync(file, 'utf8'), 'term\n');
+    for (const each of nodes) t.match(await each.request('GET', path), { status: 404 });
+  }
+});
+
+t.test('a request that comes again with its key at another node is answered with the same command', async (t) => {
+  const post = async (to: TestServer) => {
+    const answer = await fetch(`${to.url}/api/v1/commands`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': 'only-once' },
+      body: JSON.stringify({ script: 'echo once' }),
+    });
+    return { status: answer.status, replayed: answer.headers.get('idempotency-replayed'), ...(await answer.json()) };
+  };
+  const answers = await Promise.all([post(first), post(second), post(first), post(second)]);
+  const { uuid } = answers[0] as { uuid: string };
+  for (const answer of answers) t.match(answer, { status: 201, uuid });
+  t.equal(answers.filter(({ replayed }) => replayed === null).length, 1, 'one of them has created it');
+  t.match(await untilStatus(second, uuid, 'EXECUTED'), { output: 'once\n' });
+  t.match(await post(second), { status: 201, uuid, replayed: 'true' });
 });
 
 t.test('the output of a command is followed to its end at a node that does not run it', async (t) => {

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { nodesOn, run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
-import { serverPid, type TestServer } from '../helpers/server.ts';
+import { serverPid, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
 const stateOf = async (node: TestServer, name: string) => {
@@ -24,16 +25,19 @@ t.test('a node whose server is killed keeps its scripts, and who follows them el
 
 t.test('all nodes are replaced one after the other, and no command is lost or runs twice', async (t) => {
   const { nodes, databaseUrl } = await startNodes(t, {}, {});
-  const uuids: string[] = [];
+  const file = `${temporaryFolder(t)}/runs`;
+  /** What was answered, by its number. */
+  const uuids = new Map<string, string>();
   let isSending = true;
+  const script = 'echo "$2" >> "$1"; echo "$2"; sleep 0.2';
   const send = async () => {
     for (let n = 0; isSending; n++) {
       const node = nodes[n % nodes.length] as TestServer;
       // Whoever balances the load goes on to the next node where one shuts down.
       const created = await node
-        .request('POST', '/api/v1/commands', { script: `echo ${n}; sleep 0.2` })
+        .request('POST', '/api/v1/commands', { script, args: [file, `${n}`] })
         .catch(() => undefined);
-      if (created?.status === 201) uuids.push(created.body.uuid);
+      if (created?.status === 201) uuids.set(`${n}`, created.body.uuid);
     }
   };
   const sending = send();
@@ -50,9 +54,15 @@ t.test('all nodes are replaced one after the other, and no command is lost or ru
   }
   isSending = false;
   await sending;
-  t.ok(uuids.length > 20, `${uuids.length} commands`);
-  for (const uuid of uuids) {
-    const ended = await untilStatus(nodes[0] as TestServer, uuid, 'EXECUTED');
-    t.match(ended, { status: 'EXECUTED', output: /^\d+\n$/ });
-  }
+  t.ok(uuids.size > 20, `${uuids.size} commands`);
+  for (const [n, uuid] of uuids)
+    t.match(await untilStatus(nodes[0] as TestServer, uuid, 'EXECUTED'), { output: `${n}\n` });
+  const runs = readFileSync(file, 'utf8').trimEnd().split('\n');
+  t.same(new Set(runs).size, runs.length, 'none ran twice');
+  // One whose node went before it answered may have run, too.
+  t.same(
+    [...uuids.keys()].filter((n) => !runs.includes(n)),
+    [],
+    'each that was answered ran',
+  );
 });

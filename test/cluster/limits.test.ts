@@ -1,6 +1,8 @@
+import { readdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { run, startNodes, untilStatus } from '../helpers/nodes.ts';
-import type { TestServer } from '../helpers/server.ts';
+import { type TestServer, temporaryFolder } from '../helpers/server.ts';
+import { until } from '../helpers/until.ts';
 
 const limits = { SHELLVISOR_MAX_QUEUED: '0', SHELLVISOR_MAX_PARALLEL: '4' };
 
@@ -33,4 +35,24 @@ t.test('a node with a queue of no length takes one command after the other, whic
   );
   for (const uuid of uuids) t.match(await second.request('PATCH', `/api/v1/commands/${uuid}`), { status: 200 });
   await untilStatus(first, await run(first, { script: 'true' }), 'EXECUTED');
+});
+
+t.test('all nodes together run no more at once than they may', async (t) => {
+  const env = { SHELLVISOR_CLUSTER_MAX_PARALLEL: '3', SHELLVISOR_MAX_PARALLEL: '4' };
+  const { nodes } = await startNodes(t, env, env);
+  const [folder, gate] = [temporaryFolder(t), `${temporaryFolder(t)}/open`];
+  // Each counts those that run with it: before the gate opens, and as one follows the other.
+  const script =
+    'touch "$1/$$"; ls "$1" | wc -l; while [ ! -e "$2" ]; do sleep 0.05; done; ls "$1" | wc -l; rm "$1/$$"';
+  const uuids: string[] = [];
+  for (let n = 0; n < 12; n++) uuids.push(await run(nodes[n % 2] as TestServer, { script, args: [folder, gate] }));
+  await until('as many run as may', () => readdirSync(folder).length >= 3);
+  writeFileSync(gate, '');
+  const counts: number[] = [];
+  for (const uuid of uuids) {
+    const { output } = await untilStatus(nodes[0] as TestServer, uuid, 'EXECUTED');
+    counts.push(...output.trim().split('\n').map(Number));
+  }
+  t.equal(counts.length, 24);
+  t.equal(Math.max(...counts), 3);
 });
