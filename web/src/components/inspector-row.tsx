@@ -42,7 +42,7 @@ export const pitchOf = (lines: number) => (lines < MANY ? LINE_PX.few : LINE_PX.
 export const widthOf = (lines: number, pitch: number) =>
   Math.max(lines * pitch, Math.min(lines, BEFORE_FROM + LONG - 1) * pitch + LABEL_PX);
 
-export function InspectorRow({ shown, index, top, since, pitch, isCurrent, onPoint }: InspectorRowProps) {
+export function InspectorRow({ shown, index, top, since, pitch, isCurrent, told, onPoint }: InspectorRowProps) {
   const { row } = shown;
   const isGap = row.kind === 'gap';
   return (
@@ -64,7 +64,11 @@ export function InspectorRow({ shown, index, top, since, pitch, isCurrent, onPoi
       ) : (
         <>
           <Time at={row.at} since={since} />
-          {pitch === undefined ? <InWords message={row} /> : <Arrow shown={shown} message={row} pitch={pitch} />}
+          {pitch === undefined ? (
+            <InWords message={row} told={told} />
+          ) : (
+            <Arrow shown={shown} message={row} pitch={pitch} told={told} />
+          )}
         </>
       )}
     </div>
@@ -105,7 +109,7 @@ function stateOf({ before, after, end }: Message): string {
 /** Whether it is of XState's own, and no more than how actors begin and end; its timers are what machines wait for. */
 const isOfXState = ({ event, kind }: Message) => kind === 'actor' || /^xstate\.(?!after\.)/.test(event ?? '');
 
-function InWords({ message }: { message: Message }) {
+function InWords({ message }: { message: Message; told: number }) {
   return (
     <>
       <div role="gridcell" class="from">
@@ -128,6 +132,7 @@ interface ArrowProps {
   shown: Shown;
   message: Message;
   pitch: number;
+  told: number;
 }
 
 function Arrow({ shown: { lines, from, to }, message, pitch }: ArrowProps) {
