@@ -83,7 +83,7 @@ t.test('5,000 commands that are sent to three nodes run once each', async (t) =>
 t.test(
   'a kill -9 of a node in the middle has none run twice that does not want that, and none wait for ever',
   async (t) => {
-    const count = 1000;
+    const count = 400;
     const slots = 8;
     const settings = { SHELLVISOR_MAX_PARALLEL: `${slots}`, SHELLVISOR_NODE_LOST_MS: '5000' };
     const cluster = await startNodes(t, settings, settings, settings);
