@@ -21,7 +21,10 @@ async function cameTo(page: Page): Promise<string> {
 async function problemAt(page: Page, label: string): Promise<string> {
   const field = page.getByLabel(label, { exact: true });
   await until(`something is wrong with ${label}`, async () => (await field.getAttribute('aria-invalid')) === 'true');
-  return page.locator(`[id="${await field.getAttribute('aria-describedby')}"][role=alert]`).innerText();
+  const problem = page.locator(`[id="${await field.getAttribute('aria-describedby')}"][role=alert]`);
+  // What is in a closed part has no text that shows, until that is opened.
+  await problem.waitFor();
+  return problem.innerText();
 }
 
 t.test('a script is written and run by keys alone', async (t) => {
