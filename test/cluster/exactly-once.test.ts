@@ -7,6 +7,8 @@ import { killNode, startNodes, type TestNodes } from '../helpers/nodes.ts';
 import { type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
+/** How many commands: with EXACTLY_ONCE=5000 as many as we promise, which takes a minute. */
+const COUNT = Number(process.env.EXACTLY_ONCE ?? 2000);
 /** How many requests are under way at once. */
 const AT_ONCE = 48;
 
@@ -54,8 +56,8 @@ function runsIn(trail: string): Map<number, number> {
   return runs;
 }
 
-t.test('5,000 commands that are sent to three nodes run once each', async (t) => {
-  const count = 5000;
+t.test('commands that are sent to three nodes run once each', async (t) => {
+  const count = COUNT;
   const cluster = await startNodes(t, ...Array.from({ length: 3 }, () => ({ SHELLVISOR_MAX_PARALLEL: '8' })));
   const { nodes } = cluster;
   const trail = join(temporaryFolder(t), 'trail');
