@@ -54,7 +54,6 @@ export async function recover(
 ): Promise<Recovered> {
   const own = await takeUpOwn(pool, claim, runner);
   const gone = isInCluster ? { lost: 0, killed: 0 } : await takeOverOthers(pool, claim, runner);
-  if (!isInCluster && (await isClusterGone(pool, claim))) await adoptAll(pool, NOBODY, claim.owner);
   return { living: own.living, queued: [...own.unstarted, ...(await queuedOf(pool, claim.owner))], ...gone };
 }
 
@@ -90,9 +89,10 @@ async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
 }
 
 async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) {
+  const isAlone = await isClusterGone(pool, claim);
   let lost = 0;
   let killed = 0;
-  for (const owner of await takeLocks(pool, claim)) {
+  for (const owner of await takeLocks(pool, claim, isAlone ? [] : await presentNodes(pool))) {
     const { isHeld, isWanted } = await claim.lookAtLock(owner);
     // Our connection was lost meanwhile, and with it the lock: its server may have it again.
     if (!isHeld) continue;
@@ -104,6 +104,7 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
     }
     await claim.release(owner);
   }
+  if (isAlone) await adoptAll(pool, NOBODY, claim.owner);
   return { lost, killed };
 }
 
@@ -157,11 +158,12 @@ export async function adoptAll(
   }
 }
 
-/** Takes the locks of all owners whose servers seem to be gone, and holds each until one that lives would want it. */
-async function takeLocks(pool: DatabasePool, claim: Claim): Promise<number[]> {
+/**
+ * Takes the locks of all owners whose servers seem to be gone, and holds each until one that lives would want it.
+ * @param nodes are left out: they look after each other, and one may only be restarting.
+ */
+async function takeLocks(pool: DatabasePool, claim: Claim, nodes: readonly number[]): Promise<number[]> {
   const taken: number[] = [];
-  // Nodes look after each other; one may only be restarting.
-  const nodes = (await isClusterGone(pool, claim)) ? [] : await presentNodes(pool);
   const patience = performance.now() + PATIENCE_MS;
   let doubt = 0;
   for (;;) {
