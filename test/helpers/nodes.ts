@@ -1,7 +1,7 @@
 /** Several servers on one database that share the work. */
 import type { Test } from 'tap';
 import { createDatabase } from './cluster.ts';
-import { serverPid, startServer, type TestServer } from './server.ts';
+import { type LaunchOptions, serverPid, startServer, type TestServer } from './server.ts';
 import { until } from './until.ts';
 
 export interface TestNodes {
@@ -9,7 +9,7 @@ export interface TestNodes {
   databaseUrl: string;
   nodes: TestServer[];
   /** Starts one more. */
-  add(env?: Record<string, string>): Promise<TestServer>;
+  add(env?: Record<string, string>, options?: LaunchOptions): Promise<TestServer>;
 }
 
 /** Starts nodes, each named `n1`, `n2` and so on, with what is given for each. */
@@ -25,10 +25,10 @@ export async function nodesOn(
 ): Promise<TestNodes> {
   const nodes: TestServer[] = [];
   let last = 0;
-  const add = async (env: Record<string, string> = {}) => {
+  const add = async (env: Record<string, string> = {}, options: LaunchOptions = {}) => {
     const name = `n${++last}`;
     const base = { DATABASE_URL: databaseUrl, SHELLVISOR_CLUSTER: 'on', SHELLVISOR_NODE_NAME: name };
-    const node = await startServer(t, { ...base, ...env });
+    const node = await startServer(t, { ...base, ...env }, options);
     nodes.push(node);
     return node;
   };

@@ -13,8 +13,18 @@ import { until } from './until.ts';
 /** How long a start may take, in ms: of an embedded PostgreSQL on a busy machine too. */
 const START_MS = 60_000;
 
-/** What is started: the launcher, as by `npm start`, or the server alone, which then owns the scripts itself. */
-export type Entry = 'launcher/main.ts' | 'server.ts';
+/** What is started, where it is not this checkout's launcher as by `npm start`. */
+export interface LaunchOptions {
+  /** `server.ts`: the server alone, which then owns the scripts itself. */
+  entry?: 'launcher/main.ts' | 'server.ts';
+  /** A command line that becomes what follows it. */
+  before?: readonly string[];
+  /** The folder of another version, with what it depends on. */
+  checkout?: string;
+}
+
+/** The folder of this version. */
+export const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** How a process ended. */
 export interface Exit {
@@ -63,17 +73,16 @@ export function temporaryFolder(t: Scope): string {
   return folder;
 }
 
-/**
- * Starts a server process with this environment beside PATH and HOME; it is killed with the test.
- * @param before a command line that becomes what follows it.
- */
-export function launch(
-  t: Scope,
-  env: Record<string, string>,
-  entry: Entry = 'launcher/main.ts',
-  before: readonly string[] = [],
-): ServerProcess {
-  const file = fileURLToPath(new URL(`../../src/${entry}`, import.meta.url));
+/** What runs: a test that breaks off runs no teardown, and what it has started would wait for its database for ever. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts a server process with this environment beside PATH and HOME; it is killed with the test. */
+export function launch(t: Scope, env: Record<string, string>, options: LaunchOptions = {}): ServerProcess {
+  const { entry = 'launcher/main.ts', before = [], checkout = CHECKOUT } = options;
+  const file = join(checkout, 'src', entry);
   const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env;
   const [program = process.execPath, ...args] = [...before, process.execPath, file];
   const child = spawn(program, args, {
@@ -88,7 +97,11 @@ export function launch(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
-  const exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  running.add(child);
+  const exited = once(child, 'close').then(([code, signal]) => {
+    running.delete(child);
+    return { code, signal };
+  });
   t.teardown(async () => {
     child.kill('SIGKILL');
     await exited;
@@ -100,10 +113,9 @@ export function launch(
 export async function startServer(
   t: Scope,
   env: Record<string, string>,
-  entry?: Entry,
-  before?: readonly string[],
+  options: LaunchOptions = {},
 ): Promise<TestServer> {
-  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, entry, before);
+  const server = launch(t, { DATA_DIR: env.DATA_DIR ?? temporaryFolder(t), ...env }, options);
   const url = await until(
     'the server says where it listens',
     () => {

@@ -20,7 +20,7 @@ for (const entry of ['launcher/main.ts', 'server.ts'] as const) {
     const DATA_DIR = temporaryFolder(t);
     if (isRoot) chownSync(DATA_DIR, DAEMON.uid, DAEMON.gid);
     const env = { DATA_DIR, SHELLVISOR_MAX_OPEN_FILES: '1000', SHELLVISOR_MAX_PROCESSES: '900' };
-    const server = await startServer(t, env, entry, isRoot ? asDaemon : asDaemon.slice(7));
+    const server = await startServer(t, env, { entry, before: isRoot ? asDaemon : asDaemon.slice(7) });
     const pid = server.child.pid as number;
     const ours = entry === 'server.ts' ? [pid] : [pid, await serverPid(server)];
 

@@ -13,7 +13,7 @@ for (const kind of ['its own PostgreSQL', 'the PostgreSQL of DATABASE_URL']) {
       const DATA_DIR = join(temporaryFolder(t), 'data');
       const fixed: Record<string, string> = { DATA_DIR, SHELLVISOR_MAX_PARALLEL: '1' };
       if (kind !== 'its own PostgreSQL') fixed.DATABASE_URL = await createDatabase(t);
-      const server = await startServer(t, fixed, 'server.ts');
+      const server = await startServer(t, fixed, { entry: 'server.ts' });
       const seconds = uniqueSeconds();
       const submit = async (path: string, script: string) => (await server.request('POST', path, { script })).body.uuid;
 
@@ -30,7 +30,7 @@ for (const kind of ['its own PostgreSQL', 'the PostgreSQL of DATABASE_URL']) {
       // One that is just exec'ing shows no arguments.
       await until('its script outlives the server for a while', () => processesWith(seconds).length >= 2);
 
-      const again = await startServer(t, fixed, 'server.ts');
+      const again = await startServer(t, fixed, { entry: 'server.ts' });
       const get = async (uuid: string) => (await again.request('GET', `/api/v1/commands/${uuid}`)).body;
       t.match(await get(running), {
         status: 'FAILED',

@@ -75,7 +75,7 @@ t.test('what a server that waited for its database can not mend ends it with one
   const server = launch(
     t,
     { DATABASE_URL: DATABASE_URL.replace('shellvisor@', 'stranger:secret@'), DATA_DIR: temporaryFolder(t) },
-    'server.ts',
+    { entry: 'server.ts' },
   );
   await until('it waits', () => server.stdout().includes('is waiting for its database'));
   await cluster.start();
