@@ -1,11 +1,14 @@
 /** Brings a database to the schema in `postgres/`. */
+import { readdir } from 'node:fs/promises';
+import { parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runner } from 'node-pg-migrate';
+import type { Client } from 'pg';
 import { StartupError } from '../errors.ts';
 import { createClient, endClient } from './client.ts';
 import { mayPass } from './pool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../postgres', import.meta.url));
+const TABLE = 'migrations';
 /** How long a statement of a migration may take, in ms; one that changes a large table takes its time. */
 const STATEMENT_MS = 3_600_000;
 /** How long it may wait for a lock, in ms: everybody who wants the table later waits behind it. Then it is tried again. */
@@ -22,10 +25,12 @@ export async function migrate(databaseUrl: string): Promise<void> {
   try {
     await client.connect();
     await client.query(`SET lock_timeout = ${LOCK_MS}`);
+    if (await isUpToDate(client)) return;
+    const { runner } = await import('node-pg-migrate');
     await runner({
       dbClient: client,
       dir: MIGRATIONS,
-      migrationsTable: 'migrations',
+      migrationsTable: TABLE,
       direction: 'up',
       advisoryLockMode: 'wait',
       logger: quiet,
@@ -36,4 +41,14 @@ export async function migrate(databaseUrl: string): Promise<void> {
   } finally {
     await endClient(client);
   }
+}
+
+/** Whether nothing is missing. Nearly every start finds it so, and then needs neither the library nor its lock. */
+async function isUpToDate(client: Client): Promise<boolean> {
+  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS is_there', [TABLE]);
+  if (!rows[0].is_there) return false;
+  const run = await client.query(`SELECT name FROM ${TABLE}`);
+  const missing = new Set((await readdir(MIGRATIONS)).map((file) => parse(file).name));
+  for (const { name } of run.rows) missing.delete(name);
+  return missing.size === 0;
 }

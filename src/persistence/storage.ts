@@ -4,7 +4,7 @@ import { StartupError } from '../errors.ts';
 import type { CommandKeeper, CommandReader, ProcessRunner, StorageUse } from '../ports.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
-import { Cluster, type ClusterOptions } from './cluster/cluster.ts';
+import type { Cluster, ClusterOptions } from './cluster/cluster.ts';
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts';
 import { journalName, takerName } from './fence.ts';
 import { BatchJournal, type JournalOptions } from './journal.ts';
@@ -134,6 +134,8 @@ async function open(options: StorageOptions, opening: AsyncDisposableStack): Pro
   const journalPool = await openOne({ maxPoolSize: 1, patience, exclusiveName: journalName(claim.owner) });
 
   const join = async (part: ClusterPart) => {
+    // A server alone starts sooner without pg-boss.
+    const { Cluster } = await import('./cluster/cluster.ts');
     // What takes too long is ended by PostgreSQL too: it would hold up whoever tries the same again.
     const pool = await openOne({ maxPoolSize: 2, patience: new Patience(BATCH_MS[0]), statementMs: BATCH_MS[0] });
     const takerPool = await openOne({

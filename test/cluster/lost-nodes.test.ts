@@ -1,11 +1,23 @@
 import t from 'tap';
 import { killNode, run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
-import { serverPid, temporaryFolder } from '../helpers/server.ts';
+import { serverPid, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
+/** What comes of the output of a command from a byte on, until it ends or the node that is asked does. */
+async function follow(node: TestServer, uuid: string, from = 0) {
+  const { body } = await fetch(`${node.url}/api/v1/commands/${uuid}/output?follow=true&from=${from}`);
+  const followed = { text: '', ended: Promise.resolve() };
+  const read = async () => {
+    for await (const bytes of body as ReadableStream<Uint8Array>) followed.text += Buffer.from(bytes);
+  };
+  // Whose node dies is cut off.
+  followed.ended = read().catch(() => {});
+  return followed;
+}
+
 t.test(
-  'what a killed node ran is lost, or runs again on another one, its output behind what it had printed',
+  'what a killed node ran is lost, or runs again on another one, its output behind what it had printed, for followers too',
   async (t) => {
     const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
     const { nodes, add } = await startNodes(t, { ...lost, SHELLVISOR_NODE_LABELS: 'dies' });
@@ -20,9 +32,20 @@ t.test(
     const waits = await run(first, { script: 'echo waited', node: { label: 'dies' } });
     await untilStatus(first, waits, 'EXECUTED');
     await killNode(await add({ ...lost, SHELLVISOR_NODE_LABELS: 'idle' }));
+    const followAll = (node: TestServer) => Promise.all([gone, again].map((uuid) => follow(node, uuid)));
+    const textsOf = async (all: Awaited<ReturnType<typeof followAll>>) => {
+      await Promise.all(all.map(({ ended }) => ended));
+      return all.map(({ text }) => text);
+    };
+    const [atFirst, atSecond] = await Promise.all([followAll(first), followAll(second)]);
+    await until('all came', () => atFirst.every(({ text }) => text !== ''));
     await killNode(first);
+    t.same(await textsOf(atFirst), ['begun\n', 'run\n']);
+    const goesOn = await follow(second, again, 'run\n'.length);
     t.match(await untilStatus(second, gone, 'FAILED'), { reason: 'lost', output: 'begun\n' });
     t.match(await untilStatus(second, again, 'EXECUTED'), { output: 'run\nrun\n', exit_code: 0 });
+    t.same(await textsOf(atSecond), ['begun\n', 'run\nrun\n']);
+    t.same(await textsOf([goesOn]), ['run\n'], 'who was cut off goes on elsewhere without a gap');
     const { body } = await second.request('GET', `/api/v1/commands/${again}/transitions`);
     t.same(
       body.map((step: { event: string }) => step.event).filter((event: string) => /admit|lost|start$/.test(event)),
