@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { Keyring } from '../src/access/keyring.ts';
 import { buildApp } from '../src/app.ts';
-import type { Commander, CommandKeeper, CommandReader, Metrics, Nodes, Readiness } from '../src/ports.ts';
+import type { Commander } from '../src/ports/commander.ts';
+import type { Nodes } from '../src/ports/nodes.ts';
+import type { CommandKeeper, CommandReader } from '../src/ports/reader.ts';
+import type { Metrics, Readiness } from '../src/ports/watching.ts';
 
 /** Where the document is kept. */
 export const OPENAPI_FILE = fileURLToPath(new URL('../docs/open-api.yml', import.meta.url));

@@ -1,5 +1,5 @@
 /** Putting something around a journal: what is not given goes straight through. */
-import type { CommandOutput, Journal } from './ports.ts';
+import type { CommandOutput, Journal } from './ports/journal.ts';
 
 export function aroundJournal(journal: Journal, given: Partial<Journal>): Journal {
   return {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_TIMER_MS, type Retention } from './command.ts';
 import { StartupError } from './errors.ts';
-import type { ScriptsConfig } from './ports.ts';
+import type { ScriptsConfig } from './ports/process.ts';
 import { NODE_LABEL } from './run-options.ts';
 
 // Each schema's message says what the variable must be: "<NAME> must be <message>".

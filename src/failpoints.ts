@@ -10,7 +10,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { aroundJournal, aroundOutput } from './around.ts';
 import { StartupError } from './errors.ts';
-import type { Journal, ProcessRunner } from './ports.ts';
+import type { Journal } from './ports/journal.ts';
+import type { ProcessRunner } from './ports/process.ts';
 
 /** In the order of a command's life. */
 export const FAILPOINTS = [

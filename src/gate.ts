@@ -1,6 +1,8 @@
 /** What the routes talk to: closed until the database is there and what it holds has been taken up. */
 import { ClusterOff, StorageUnavailable } from './errors.ts';
-import type { Commander, CommandKeeper, CommandReader, Nodes } from './ports.ts';
+import type { Commander } from './ports/commander.ts';
+import type { Nodes } from './ports/nodes.ts';
+import type { CommandKeeper, CommandReader } from './ports/reader.ts';
 
 type Behind = Commander & CommandReader & CommandKeeper;
 

@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import pino, { type DestinationStream, type Logger } from 'pino';
 import { aroundJournal } from './around.ts';
-import type { Journal, Metrics } from './ports.ts';
+import type { Journal } from './ports/journal.ts';
+import type { Metrics } from './ports/watching.ts';
 
 /** Nothing that we log has them; should that ever change, they are not told all the same. */
 const SECRETS = ['authorization', 'secret_env', 'secretEnv', 'DATABASE_URL', 'databaseUrl', 'password', 'token'];

@@ -3,7 +3,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { aroundJournal, aroundOutput } from './around.ts';
 import type { CommittedBatch } from './persistence/journal.ts';
 import type { Expired } from './persistence/retention.ts';
-import type { Journal, Load, Metrics, StorageUse } from './ports.ts';
+import type { Load } from './ports/commander.ts';
+import type { Journal } from './ports/journal.ts';
+import type { Metrics, StorageUse } from './ports/watching.ts';
 
 /** Bounds of buckets, in seconds: commands last from milliseconds to days. */
 const LONG_SECONDS = [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 10_800, 86_400];

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { ANYONE, type Caller } from '../src/access/caller.ts';
 import type { Outcome } from '../src/command.ts';
 import { createLogger, logOutcomes, registerRequestLog, requestIdOf } from '../src/logging.ts';
-import type { Journal } from '../src/ports.ts';
+import type { Journal } from '../src/ports/journal.ts';
 
 /** A logger that keeps its lines. */
 function keptLogger(level: string) {

@@ -27,7 +27,11 @@ import {
   StringsTooLarge,
   TimeoutTooLong,
 } from '../errors.ts';
-import type { Commander, CommandReader, Journal, NodeWork, ProcessRunner, SharedQueue, Submission } from '../ports.ts';
+import type { Commander, Submission } from '../ports/commander.ts';
+import type { Journal } from '../ports/journal.ts';
+import type { NodeWork, SharedQueue } from '../ports/nodes.ts';
+import type { ProcessRunner } from '../ports/process.ts';
+import type { CommandReader } from '../ports/reader.ts';
 import { admission } from '../transitions.ts';
 import { type CommandResult, commandMachine, type StoreInput } from './command.ts';
 import { createProcessLogic } from './process.ts';

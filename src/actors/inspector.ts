@@ -1,7 +1,7 @@
 /** Shows what goes on in the actors: their transitions in the log, and all of it to those who debug the server. */
 import type { AnyActorRef, InspectionEvent, Snapshot } from 'xstate';
 import { InspectorTooSlow } from '../errors.ts';
-import type { Inspected, Inspection } from '../ports.ts';
+import type { Inspected, Inspection } from '../ports/watching.ts';
 import type { SupervisorContext } from './supervisor.ts';
 import { stateOf } from './words.ts';
 

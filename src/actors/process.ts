@@ -5,7 +5,8 @@
  */
 import { fromCallback } from 'xstate';
 import type { ProcessEnd, RunOptions, Stop, StoredOutput } from '../command.ts';
-import type { CommandOutput, Journal, OutputSink, ProcessRunner, RunningProcess } from '../ports.ts';
+import type { CommandOutput, Journal } from '../ports/journal.ts';
+import type { OutputSink, ProcessRunner, RunningProcess } from '../ports/process.ts';
 import type { WaitingSecrets } from './waiting-secrets.ts';
 
 /** What the command actor tells its process. */

@@ -6,7 +6,7 @@
  */
 import type { Writable } from 'node:stream';
 import type { ProcessEnd, RunInputs, Stop, Stream } from '../command.ts';
-import type { LivingScript, ProcessRunner, ProcessSpec, ScriptsConfig } from '../ports.ts';
+import type { LivingScript, ProcessRunner, ProcessSpec, ScriptsConfig } from '../ports/process.ts';
 
 /** Changes whenever an older side would misunderstand a newer one. */
 export const PROTOCOL = 6;

@@ -9,7 +9,7 @@
  * - What happens is told to the server that is there; a new server is told again when it attaches.
  */
 import { MAX_TIMER_MS, type ProcessEnd, type Progress, type Stop } from '../command.ts';
-import type { ProcessSpec } from '../ports.ts';
+import type { ProcessSpec } from '../ports/process.ts';
 import { ScriptProcess, type ScriptSetup } from '../scripts/script-process.ts';
 import type { Chunk, FromLauncher, ScriptState } from './protocol.ts';
 import { type Window, WindowPool } from './window.ts';

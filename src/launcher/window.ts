@@ -3,7 +3,7 @@
  * When it is full the script's pipes are paused, and the script waits in write(2).
  */
 import type { Stream } from '../command.ts';
-import type { OutputSink } from '../ports.ts';
+import type { OutputSink } from '../ports/process.ts';
 
 /** Most unacknowledged bytes of one script. */
 export const WINDOW_BYTES = 1024 * 1024;

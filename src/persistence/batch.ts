@@ -1,7 +1,7 @@
 /** A batch of the journal: what is committed together, in the order of a command's life. */
 import type { DatabasePool } from 'slonik';
 import type { NewCommand, OutputLimit } from '../command.ts';
-import type { Begun } from '../ports.ts';
+import type { Begun } from '../ports/journal.ts';
 import type { OutputBuffer } from './output-buffer.ts';
 import {
   type Begin,

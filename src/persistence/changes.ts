@@ -2,7 +2,7 @@
  * Wakes those who look out for what is new of a command. It carries no data: who is woken reads the database, so nothing
  * is lost when wake-ups are, or come together, and a slow reader holds nothing up.
  */
-import type { Watch } from '../ports.ts';
+import type { Watch } from '../ports/reader.ts';
 
 /** How often somebody who waits looks by himself, in ms: the command may run under another server, for all we know. */
 const LOOK_MS = 1000;

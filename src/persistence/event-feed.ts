@@ -7,7 +7,7 @@
  * does not take again, see `event-place.ts`.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CommandEvents } from '../ports.ts';
+import type { CommandEvents } from '../ports/reader.ts';
 import { type Changes, EVERY_COMMAND } from './changes.ts';
 import {
   END,

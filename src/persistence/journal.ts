@@ -16,7 +16,7 @@ import type { DatabasePool } from 'slonik';
 import type { CallerName, Idempotency, NewCommand, Outcome, Progress, StoredOutput, Transition } from '../command.ts';
 import { within } from '../deadline.ts';
 import { DeletionInDoubt, IdempotencyKeyReused, StorageUnavailable } from '../errors.ts';
-import type { Begun, CommandOutput, Journal } from '../ports.ts';
+import type { Begun, CommandOutput, Journal } from '../ports/journal.ts';
 import { lastStep } from '../transitions.ts';
 import {
   type Batch,

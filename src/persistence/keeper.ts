@@ -2,7 +2,7 @@
 import type { DatabasePool } from 'slonik';
 import { within } from '../deadline.ts';
 import { CommandNotFound, PinInDoubt, PruneBrokenOff, PruneInDoubt } from '../errors.ts';
-import type { CommandKeeper } from '../ports.ts';
+import type { CommandKeeper } from '../ports/reader.ts';
 import { type Changes, EVERY_COMMAND } from './changes.ts';
 import { isUnavailable } from './pool.ts';
 import { BATCH } from './retention.ts';

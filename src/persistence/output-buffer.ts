@@ -7,7 +7,7 @@
  * because the command is durable or memory is short, and deleted when they fall out: the `cut` of each batch.
  */
 import type { OutputLimit, Stream } from '../command.ts';
-import type { CommandOutput } from '../ports.ts';
+import type { CommandOutput } from '../ports/journal.ts';
 import type { Cut, OutputRow } from './sql/output.ts';
 
 /** How many bytes of one command may wait for their commit before its pipes are paused. */

@@ -3,7 +3,7 @@ import type { DatabasePool } from 'slonik';
 import { OUTPUT_PART_BYTES } from '../command.ts';
 import { within } from '../deadline.ts';
 import { StorageUnavailable } from '../errors.ts';
-import type { CommandReader, OutputQuery } from '../ports.ts';
+import type { CommandReader, OutputQuery } from '../ports/reader.ts';
 import type { Changes } from './changes.ts';
 import { EventFeed } from './event-feed.ts';
 import { gathered } from './gathered.ts';

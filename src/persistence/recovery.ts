@@ -1,7 +1,7 @@
 /** What a new server does with the commands that servers before it left behind. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
-import type { LivingScript, ProcessRunner } from '../ports.ts';
+import type { LivingScript, ProcessRunner } from '../ports/process.ts';
 import type { Claim } from './claim.ts';
 import type { Connection } from './sql/connection.ts';
 import { presentNodes } from './sql/nodes.ts';

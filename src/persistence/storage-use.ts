@@ -1,6 +1,6 @@
 /** What is stored, for those who look often: the database is asked now and then, and nobody waits for it for long. */
 import { within } from '../deadline.ts';
-import type { StorageUse } from '../ports.ts';
+import type { StorageUse } from '../ports/watching.ts';
 
 /** How long an answer of the database is good for, in ms. */
 const FRESH_MS = 5000;

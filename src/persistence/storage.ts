@@ -1,7 +1,9 @@
 /** The database as the rest of the server sees it: where it is, and all that works with it once it is there. */
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
-import type { CommandKeeper, CommandReader, ProcessRunner, StorageUse } from '../ports.ts';
+import type { ProcessRunner } from '../ports/process.ts';
+import type { CommandKeeper, CommandReader } from '../ports/reader.ts';
+import type { StorageUse } from '../ports/watching.ts';
 import { Changes } from './changes.ts';
 import { Claim } from './claim.ts';
 import type { Cluster, ClusterOptions } from './cluster/cluster.ts';

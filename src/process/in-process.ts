@@ -1,6 +1,6 @@
 /** The ProcessRunner that owns scripts in the server's own process: they end with it. */
 import { hasLoweredLimit, readMark } from '../os/mark.ts';
-import type { ProcessRunner } from '../ports.ts';
+import type { ProcessRunner } from '../ports/process.ts';
 import { folderProblem } from '../scripts/folder.ts';
 import { unsupportedOptions } from '../scripts/limits.ts';
 import { ScriptProcess } from '../scripts/script-process.ts';

@@ -12,7 +12,7 @@ import {
   type ScriptState,
   type ToLauncher,
 } from '../launcher/protocol.ts';
-import type { LivingScript, OutputSink, ProcessRunner, RunningProcess, ScriptsConfig } from '../ports.ts';
+import type { LivingScript, OutputSink, ProcessRunner, RunningProcess, ScriptsConfig } from '../ports/process.ts';
 import { folderProblem } from '../scripts/folder.ts';
 import { killLeftovers } from '../scripts/setup.ts';
 

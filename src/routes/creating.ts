@@ -1,7 +1,8 @@
 /** What the routes that create commands have in common. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { CommandReader, Submission } from '../ports.ts';
+import type { Submission } from '../ports/commander.ts';
+import type { CommandReader } from '../ports/reader.ts';
 import { watchEndings } from './ending.ts';
 import { CommandBody, commandBody } from './schemas.ts';
 import { untilEnded } from './waiting.ts';

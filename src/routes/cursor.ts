@@ -4,7 +4,7 @@
  * command is gone.
  */
 import { hash } from 'node:crypto';
-import type { CommandFilter, ListPosition } from '../ports.ts';
+import type { CommandFilter, ListPosition } from '../ports/reader.ts';
 
 const DIGEST_BYTES = 8;
 const BYTES = 16 + DIGEST_BYTES;

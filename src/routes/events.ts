@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { CommandEvent, CommandEvents, CommandReader } from '../ports.ts';
+import type { CommandEvent, CommandEvents, CommandReader } from '../ports/reader.ts';
 import { watchEndings } from './ending.ts';
 import { announceEvents, event, Heartbeat, preamble, StreamBody } from './event-stream.ts';
 import { onDemand } from './following.ts';

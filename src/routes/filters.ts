@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { REASONS, SEARCHED_SCRIPT_CHARACTERS, STATUSES, type Status } from '../command.ts';
-import type { CommandFilter } from '../ports.ts';
+import type { CommandFilter } from '../ports/reader.ts';
 import { LABEL } from './inputs.ts';
 import { wholeNumber } from './schemas.ts';
 

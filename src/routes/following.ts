@@ -1,6 +1,6 @@
 /** Sends the output of a command part by part, as far as its client takes it, and goes on until the command ends. */
 import { Readable } from 'node:stream';
-import type { OutputPart, OutputQuery, Watch } from '../ports.ts';
+import type { OutputPart, OutputQuery, Watch } from '../ports/reader.ts';
 
 /** Reads a part of the output that is asked for. @throws CommandNotFound when the command has been deleted. */
 export type Read = (query: OutputQuery) => Promise<OutputPart>;

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { InspectionOff } from '../errors.ts';
-import type { Inspected, Inspection } from '../ports.ts';
+import type { Inspected, Inspection } from '../ports/watching.ts';
 import { watchEndings } from './ending.ts';
 import { announceEvents, event, Heartbeat, preamble, StreamBody } from './event-stream.ts';
 import { onDemand } from './following.ts';

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { BadCursor } from '../errors.ts';
-import type { CommandFilter, CommandReader, ListPosition } from '../ports.ts';
+import type { CommandFilter, CommandReader, ListPosition } from '../ports/reader.ts';
 import { cursorOf, positionOf } from './cursor.ts';
 import { fieldFields, fieldsOf, PartialCommandBody } from './fields.ts';
 import { filterFields, filterOf, flag, groupLabels } from './filters.ts';

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { missingScope } from '../access/caller.ts';
-import type { Inspection, Metrics, Readiness } from '../ports.ts';
+import type { Inspection, Metrics, Readiness } from '../ports/watching.ts';
 import { QueueBody, queueBody } from './schemas.ts';
 
 export interface ManageRoutesOptions {

@@ -1,7 +1,7 @@
 /** /manage/nodes: the servers that share the work. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { NodeState, Nodes } from '../ports.ts';
+import type { NodeState, Nodes } from '../ports/nodes.ts';
 import { errors, isoTime, unavailable } from './schemas.ts';
 
 export interface NodeRoutesOptions {

@@ -7,7 +7,7 @@ import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { isSameProgress } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
-import type { CommandReader, OutputPart, OutputPiece } from '../ports.ts';
+import type { CommandReader, OutputPart, OutputPiece } from '../ports/reader.ts';
 import { type Place, type Run, WholeCharacters } from './characters.ts';
 import { event, Heartbeat, preamble } from './event-stream.ts';
 import { partsOf, type Source, type Wanted } from './following.ts';

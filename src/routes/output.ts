@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { droppedLine, OUTPUT_PART_BYTES, type Stream } from '../command.ts';
 import { CommandNotFound, RangeNotSatisfiable, StorageUnavailable } from '../errors.ts';
-import type { CommandReader, OutputPart } from '../ports.ts';
+import type { CommandReader, OutputPart } from '../ports/reader.ts';
 import { watchEndings } from './ending.ts';
 import { acceptsEvents, announceEvents } from './event-stream.ts';
 import { onDemand, partsOf, type Read, type Source, type Wanted } from './following.ts';

@@ -1,7 +1,7 @@
 /** /api/v1/commands/:uuid/pin: which commands stay when many are deleted. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { CommandKeeper } from '../ports.ts';
+import type { CommandKeeper } from '../ports/reader.ts';
 import { CommandParams, errors, notFound, unavailable, uuidOf } from './schemas.ts';
 
 export interface PinRoutesOptions {

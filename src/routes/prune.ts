@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { FilterRequired } from '../errors.ts';
-import type { CommandKeeper } from '../ports.ts';
+import type { CommandKeeper } from '../ports/reader.ts';
 import { watchEndings } from './ending.ts';
 import { filterFields, filterOf, flag, groupLabels } from './filters.ts';
 import { errors, query, unavailable } from './schemas.ts';

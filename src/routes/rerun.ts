@@ -1,7 +1,8 @@
 /** /api/v1/commands/:uuid/rerun: the same once more. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { Commander, CommandReader } from '../ports.ts';
+import type { Commander } from '../ports/commander.ts';
+import type { CommandReader } from '../ports/reader.ts';
 import { CreatedAnswer, createdAnswers, creationRefusals, limitRefusals } from './creating.ts';
 import { IdempotencyHeaders, idempotencyOfRerun, separateKeys } from './idempotency.ts';
 import { inputFields } from './inputs.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type CommandRecord, type CommandSummary, REASONS, STATUSES } from '../command.ts';
 import { CommandNotFound } from '../errors.ts';
-import type { Load } from '../ports.ts';
+import type { Load } from '../ports/commander.ts';
 import { InputsJson, inputsToJson } from '../run-inputs.ts';
 import { OptionsJson, optionsToJson } from '../run-options.ts';
 import { ProgressJson } from '../run-progress.ts';

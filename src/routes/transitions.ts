@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { CommandNotFound } from '../errors.ts';
-import type { CommandReader } from '../ports.ts';
+import type { CommandReader } from '../ports/reader.ts';
 import { CommandParams, errors, notFound, uuidOf } from './schemas.ts';
 
 export interface TransitionRoutesOptions {

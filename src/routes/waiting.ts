@@ -1,7 +1,7 @@
 /** Waiting for the end of a command before its request is answered. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { CommandReader } from '../ports.ts';
+import type { CommandReader } from '../ports/reader.ts';
 import { wholeNumber } from './schemas.ts';
 import type { OpenStreams } from './streams.ts';
 

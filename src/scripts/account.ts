@@ -1,7 +1,7 @@
 /** The user that scripts run as, where it is another one than the server's: `SHELLVISOR_RUN_AS`. */
 import { spawnSync } from 'node:child_process';
 import { StartupError } from '../errors.ts';
-import type { ScriptAccount } from '../ports.ts';
+import type { ScriptAccount } from '../ports/process.ts';
 
 /** Ids end before this one, which means "unchanged" to setresuid(2). */
 const ID_END = 2 ** 32 - 1;

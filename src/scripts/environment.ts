@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { actsBeforeScript, isServersVariable } from '../command.ts';
 import { UUID_VARIABLE } from '../os/mark.ts';
 import { SIDE_FD } from '../os/side-pipe.ts';
-import type { ScriptAccount } from '../ports.ts';
+import type { ScriptAccount } from '../ports/process.ts';
 
 /** The variable that says to which descriptor a script writes how far it is. */
 const PROGRESS_VARIABLE = 'SHELLVISOR_PROGRESS_FD';

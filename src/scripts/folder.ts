@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import type { ScriptAccount } from '../ports.ts';
+import type { ScriptAccount } from '../ports/process.ts';
 
 const REASONS: Record<string, string> = {
   ENOENT: 'does not exist',

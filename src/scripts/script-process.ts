@@ -21,7 +21,7 @@ import { GATE_FD } from '../os/child-process.ts';
 import type { ProcessTree, ProcessTrees } from '../os/process-trees.ts';
 import type { Child, Spawner } from '../os/spawn.ts';
 import type { WaitStatus } from '../os/wait.ts';
-import type { OutputSink, ProcessSpec, RunningProcess, ScriptAccount } from '../ports.ts';
+import type { OutputSink, ProcessSpec, RunningProcess, ScriptAccount } from '../ports/process.ts';
 import { folderModeFor } from './account.ts';
 import { clientVariables, commandEnvironment } from './environment.ts';
 import { folderProblem } from './folder.ts';

@@ -9,7 +9,7 @@ import { isWaitedFor } from '../os/child-process.ts';
 import { mostOpenFiles } from '../os/open-files.ts';
 import { killTrees, ProcessTrees } from '../os/process-trees.ts';
 import { createSpawner } from '../os/spawn.ts';
-import type { ScriptAccount, ScriptsConfig } from '../ports.ts';
+import type { ScriptAccount, ScriptsConfig } from '../ports/process.ts';
 import { folderModeFor } from './account.ts';
 import { cleanEnvironment } from './environment.ts';
 import { type LimitMeans, unsupportedOptions } from './limits.ts';

@@ -1,6 +1,6 @@
 /** What a script reads from its stdin: a file without a name, which needs nobody who pumps it into a pipe. */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import type { ScriptAccount } from '../ports.ts';
+import type { ScriptAccount } from '../ports/process.ts';
 
 /**
  * Opens these bytes to be read. The file has lost its name before anything is in it, so that nothing is left of it when the

@@ -35,7 +35,7 @@ import { mountPoints } from '../os/mounts.ts';
 import { lookAtProcesses } from '../os/process-table.ts';
 import { signal } from '../os/signal.ts';
 import type { Spawner } from '../os/spawn.ts';
-import type { ScriptAccount } from '../ports.ts';
+import type { ScriptAccount } from '../ports/process.ts';
 import { folderModeFor } from './account.ts';
 
 export interface WorkFoldersOptions {

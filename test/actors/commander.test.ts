@@ -10,7 +10,7 @@ import {
   QueueFull,
   StorageUnavailable,
 } from '../../src/errors.ts';
-import type { SharedQueue } from '../../src/ports.ts';
+import type { SharedQueue } from '../../src/ports/nodes.ts';
 import { FakeJournal, FakeRunner, request } from '../helpers/fakes.ts';
 import { until } from '../helpers/until.ts';
 

@@ -16,7 +16,7 @@ import { createReader } from '../../src/persistence/reader.ts';
 import { selectStorageUse } from '../../src/persistence/sql/totals.ts';
 import { watchStorageUse } from '../../src/persistence/storage-use.ts';
 import { createTurns } from '../../src/persistence/turns.ts';
-import type { ProcessRunner } from '../../src/ports.ts';
+import type { ProcessRunner } from '../../src/ports/process.ts';
 import { createInProcessRunner } from '../../src/process/in-process.ts';
 import { DASHBOARD } from '../../src/programs.ts';
 import { accessWith } from './access.ts';

@@ -14,7 +14,8 @@ import type {
   StoredRequest,
   Transition,
 } from '../../src/command.ts';
-import type { Begun, CommandOutput, Journal, ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports.ts';
+import type { Begun, CommandOutput, Journal } from '../../src/ports/journal.ts';
+import type { ProcessRunner, ProcessSpec, RunningProcess } from '../../src/ports/process.ts';
 
 export const request: CommandRequest = {
   description: '',

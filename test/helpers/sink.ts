@@ -1,5 +1,5 @@
 import type { Stream } from '../../src/command.ts';
-import type { OutputSink } from '../../src/ports.ts';
+import type { OutputSink } from '../../src/ports/process.ts';
 
 /** Collects what a process prints. */
 export class CollectingSink implements OutputSink {

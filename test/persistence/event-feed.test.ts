@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { Changes, EVERY_COMMAND } from '../../src/persistence/changes.ts';
 import { EventFeed } from '../../src/persistence/event-feed.ts';
 import { selectEvents, trimEvents } from '../../src/persistence/sql/events.ts';
-import type { CommandEvent, CommandEvents } from '../../src/ports.ts';
+import type { CommandEvent, CommandEvents } from '../../src/ports/reader.ts';
 import { openDatabase } from '../helpers/database.ts';
 import { withoutOpen } from '../helpers/events.ts';
 

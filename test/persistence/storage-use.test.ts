@@ -1,6 +1,6 @@
 import t from 'tap';
 import { watchStorageUse } from '../../src/persistence/storage-use.ts';
-import type { StorageUse } from '../../src/ports.ts';
+import type { StorageUse } from '../../src/ports/watching.ts';
 
 const use: StorageUse = { commands: 7, pinned: 1, bytes: 70, diskBytes: 8192 };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Progress } from '../../src/command.ts';
 import { spawnerByChildProcess } from '../../src/os/child-process.ts';
-import type { ProcessSpec } from '../../src/ports.ts';
+import type { ProcessSpec } from '../../src/ports/process.ts';
 import { ScriptProcess } from '../../src/scripts/script-process.ts';
 import { createScriptSetup } from '../../src/scripts/setup.ts';
 import { processesWith, uniqueSeconds } from '../helpers/processes.ts';

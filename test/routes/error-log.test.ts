@@ -6,7 +6,8 @@ import { CommandNotFound, Draining } from '../../src/errors.ts';
 import { Gate } from '../../src/gate.ts';
 import { PrometheusMetrics } from '../../src/metrics.ts';
 import { isUnavailable } from '../../src/persistence/pool.ts';
-import type { Commander, CommandKeeper, CommandReader } from '../../src/ports.ts';
+import type { Commander } from '../../src/ports/commander.ts';
+import type { CommandKeeper, CommandReader } from '../../src/ports/reader.ts';
 import { accessWith } from '../helpers/access.ts';
 
 const url = '/api/v1/commands/00000000-0000-4000-8000-000000000001';

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { OutputPart } from '../../src/ports.ts';
+import type { OutputPart } from '../../src/ports/reader.ts';
 import { outputEvents } from '../../src/routes/output-events.ts';
 import { startApp, type TestAppOptions } from '../helpers/app.ts';
 import { allEvents, eventsOf, nextEvents, printedBy, type ServerEvent } from '../helpers/events.ts';

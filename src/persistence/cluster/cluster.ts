@@ -1,61 +1,40 @@
 /** One node of a cluster: what it takes, what it tells the others, and what it does for those that are gone. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
-import type { CallerName, NewCommand, TerminalStatus } from '../../command.ts';
+import type { NewCommand, TerminalStatus } from '../../command.ts';
 import { within } from '../../deadline.ts';
-import {
-  CommandNotFound,
-  NodeFenced,
-  NodeNotFound,
-  NodeUnknown,
-  StopNotStored,
-  StorageUnavailable,
-} from '../../errors.ts';
-import type { NodeState, Nodes, NodeWork, ProcessRunner, SharedQueue } from '../../ports.ts';
+import { NodeFenced, NodeNotFound, NodeUnknown, StorageUnavailable } from '../../errors.ts';
+import type { NodeState, Nodes, NodeWork, SharedQueue } from '../../ports/nodes.ts';
+import type { ProcessRunner } from '../../ports/process.ts';
 import type { Claim } from '../claim.ts';
-import { isUnavailable } from '../pool.ts';
 import { adoptAll } from '../recovery.ts';
 import { regularly } from '../regularly.ts';
 import type { Connection } from '../sql/connection.ts';
 import {
   type BusyNode,
-  countForNodes,
   leaveNode,
   type NodeRow,
   registerNode,
   type StoredNode,
   selectBusyNodes,
   selectNodes,
-  selectPlace,
   selectStale,
   setDraining,
 } from '../sql/nodes.ts';
 import { NOBODY, type WaitingCommand } from '../sql/owners.ts';
-import { stopWaiting } from '../sql/stops.ts';
 import { type ControlMessage, hearControl, sendControl } from './control.ts';
 import { JobQueue, jobOf } from './jobs.ts';
+import { RemoteStops } from './stops.ts';
 import { Taker } from './taker.ts';
+import { WaitingCount } from './waiting.ts';
 import { isQuiet, NodeWatch, type WatchOptions } from './watch.ts';
 
 /** How often a node looks after itself, the queue and the others, in ms. */
 const LOOK_MS = 1000;
-/** How many times as long as it took we wait until we count again what waits: that gets dear when it is much. */
-const COUNT_REST = 20;
-/** The same where a new command would be refused else, and how long at least, in ms. */
-const COUNT_AGAIN_REST = 4;
-const COUNT_AGAIN_REST_MS = 100;
-/** How long a new command waits for that, in ms. */
-const COUNT_AGAIN_MS = 3000;
 /** How often we look for commands that wait without a job, in ms, and for how many of them. */
 const REPAIR_MS = 5000;
 const REPAIRED = 1000;
 /** How long a node that shuts down waits for the database to let it leave, in ms. */
 const LEAVE_MS = 3000;
-/** How often whoever stops a command elsewhere looks whether it has ended, in ms. */
-const STOP_LOOK_MS = 50;
-/** After how long a node is asked again to stop a command, in ms: it may not have heard it. */
-const REMIND_MS = 1000;
-
 export interface ClusterOptions {
   databaseUrl: string;
   pool: DatabasePool;
@@ -77,33 +56,16 @@ export interface ClusterOptions {
   onError: (error: unknown) => void;
 }
 
-/** A stop of a command that this node does not run: all who want it share one. */
-interface RemoteStop {
-  /** Who wanted it first. */
-  by: CallerName;
-  kill: boolean;
-  /** When its node is to be asked, or asked again, by performance.now(). */
-  remindAt: number;
-  ended: Promise<TerminalStatus>;
-}
-
 export class Cluster implements SharedQueue, Nodes {
   readonly #options: ClusterOptions;
   readonly #jobs: JobQueue;
   readonly #taker: Taker;
   readonly #watch: NodeWatch;
   readonly #closing = new AbortController();
-  readonly #stops = new Map<string, RemoteStop>();
+  readonly #stops: RemoteStops;
+  readonly #count: WaitingCount;
   #node: NodeWork | undefined;
   #nodes: readonly StoredNode[] = [];
-  #waiting = 0;
-  /** How many commands this node has ever put into the queue. */
-  #enqueued = 0;
-  /** The count that is under way, or about to begin. */
-  #counting: Promise<number> | undefined;
-  /** When what waits was counted, by performance.now(), and how long that took. */
-  #countedAt = 0;
-  #countMs = 0;
   #isFailing = false;
 
   private constructor(options: ClusterOptions, jobs: JobQueue, taker: Taker) {
@@ -112,6 +74,8 @@ export class Cluster implements SharedQueue, Nodes {
     this.#jobs = jobs;
     this.#taker = taker;
     this.#watch = new NodeWatch({ pool, jobs, claim, runner, lostMs, onLost });
+    this.#stops = new RemoteStops({ pool, jobs, owner: claim.owner, here: () => this.#node });
+    this.#count = new WaitingCount(pool);
   }
 
   /**
@@ -140,7 +104,7 @@ export class Cluster implements SharedQueue, Nodes {
       // Its heartbeat is there first: nobody sees a node without.
       if (!(await registerNode(pool, { ...node, owner }))) throw new NodeFenced();
       const onTaken: ClusterOptions['onTaken'] = (commands) => {
-        joined.#waiting = Math.max(0, joined.#waiting - commands.length);
+        joined.#count.take(commands.length);
         options.onTaken(commands);
       };
       taker = new Taker({ pool: takerPool, jobs, owner, labels, maxTaken: options.maxTaken, onTaken, onError });
@@ -156,7 +120,7 @@ export class Cluster implements SharedQueue, Nodes {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#count.waiting;
   }
 
   /** Whether this node has a command. */
@@ -165,9 +129,7 @@ export class Cluster implements SharedQueue, Nodes {
   }
 
   countWaiting(): Promise<number> {
-    const rest = Math.max(COUNT_AGAIN_REST_MS, this.#countMs * COUNT_AGAIN_REST);
-    const counting = this.#count(this.#countedAt + rest - performance.now());
-    return within(COUNT_AGAIN_MS, counting, () => new StorageUnavailable());
+    return this.#count.again();
   }
 
   isOfKind(label: string | undefined): boolean {
@@ -184,8 +146,7 @@ export class Cluster implements SharedQueue, Nodes {
   /** Puts commands into the queue, by the transaction that stores them. */
   async enqueue(db: Connection, commands: readonly Pick<NewCommand, 'uuid' | 'options'>[]): Promise<void> {
     await this.#jobs.add(db, commands.map(jobOf));
-    this.#waiting += commands.length;
-    this.#enqueued += commands.length;
+    this.#count.add(commands.length);
   }
 
   serve(node: NodeWork): void {
@@ -207,21 +168,8 @@ export class Cluster implements SharedQueue, Nodes {
     return this.#taker.rest();
   }
 
-  stop(uuid: string, by: CallerName, kill: boolean, ms: number): Promise<TerminalStatus> {
-    let stop = this.#stops.get(uuid);
-    if (stop === undefined) {
-      stop = { by, kill, remindAt: 0, ended: Promise.resolve<TerminalStatus>('STOPPED') };
-      stop.ended = this.#stop(uuid, stop, performance.now() + ms)
-        .catch((error) => {
-          throw isUnavailable(error) ? new StopNotStored() : error;
-        })
-        .finally(() => this.#stops.delete(uuid));
-      this.#stops.set(uuid, stop);
-    } else if (kill && !stop.kill) {
-      stop.kill = true;
-      stop.remindAt = 0;
-    }
-    return stop.ended;
+  stop(...args: Parameters<SharedQueue['stop']>): Promise<TerminalStatus> {
+    return this.#stops.stop(...args);
   }
 
   async nodes(): Promise<NodeState[]> {
@@ -283,27 +231,7 @@ export class Cluster implements SharedQueue, Nodes {
   async #read(): Promise<void> {
     const { pool } = this.#options;
     this.#nodes = await selectNodes(pool);
-    if (performance.now() >= this.#countedAt + this.#countMs * COUNT_REST) await this.#count(0);
-  }
-
-  /** Counts what waits, after so many ms; for all who want that meanwhile. */
-  #count(restMs: number): Promise<number> {
-    this.#counting ??= this.#countAfter(restMs).finally(() => {
-      this.#counting = undefined;
-    });
-    return this.#counting;
-  }
-
-  async #countAfter(restMs: number): Promise<number> {
-    if (restMs > 0) await delay(restMs);
-    const before = performance.now();
-    const enqueued = this.#enqueued;
-    const counted = await countForNodes(this.#options.pool);
-    // What has come meanwhile may be counted or not: rather twice than not at all.
-    this.#waiting = counted + this.#enqueued - enqueued;
-    this.#countedAt = performance.now();
-    this.#countMs = this.#countedAt - before;
-    return this.#waiting;
+    await this.#count.refresh();
   }
 
   async #lookAtSelf(): Promise<void> {
@@ -321,37 +249,10 @@ export class Cluster implements SharedQueue, Nodes {
 
   /** Finds what waits though there are free slots: who has restored a part of the database may have left the queue behind. */
   async #repair(node: NodeWork): Promise<void> {
-    if (this.#waiting === 0 || node.freeSlots() <= 0) return;
+    if (this.waiting === 0 || node.freeSlots() <= 0) return;
     const { pool, node: self } = this.#options;
     const stale = await selectStale(pool, self.labels, REPAIR_MS, REPAIRED);
     if (stale.length > 0) await this.#jobs.add(pool, stale.map(jobOf));
-  }
-
-  /** Stops a command that may be anywhere, and may be taken by a node at this moment. */
-  async #stop(uuid: string, stop: RemoteStop, deadline: number): Promise<TerminalStatus> {
-    const { pool, claim } = this.#options;
-    for (;;) {
-      const place = await selectPlace(pool, uuid);
-      if (place === null) throw new CommandNotFound();
-      const { owner, status } = place;
-      if (status !== 'QUEUED' && status !== 'EXECUTING') return status;
-      if (performance.now() > deadline) throw new StopNotStored();
-      if (owner === NOBODY) {
-        await pool.transaction(async (db) => {
-          // In the order in which it would be taken: the job, then the command.
-          await this.#jobs.remove(db, { uuid, label: place.label ?? undefined });
-          await stopWaiting(db, uuid, stop.by);
-        });
-        continue;
-      }
-      if (owner === claim.owner) {
-        this.#node?.stop(uuid, stop.by, stop.kill);
-      } else if (performance.now() >= stop.remindAt) {
-        stop.remindAt = performance.now() + REMIND_MS;
-        await sendControl(pool, { type: 'stop', to: owner, uuid, by: stop.by, kill: stop.kill });
-      }
-      await delay(STOP_LOOK_MS);
-    }
   }
 }
 

@@ -10,7 +10,7 @@
  *   is what the server before this one had under way.
  */
 import type { DatabasePool } from 'slonik';
-import type { NodeWork } from '../../ports.ts';
+import type { NodeWork } from '../../ports/nodes.ts';
 import type { Connection } from '../sql/connection.ts';
 import { countTaken, mayTake, selectShares, takeCommands } from '../sql/nodes.ts';
 import { queuedOf, type WaitingCommand } from '../sql/owners.ts';

@@ -7,7 +7,7 @@
  * away, nobody's has come, and none is behind.
  */
 import type { DatabasePool } from 'slonik';
-import type { ProcessRunner } from '../../ports.ts';
+import type { ProcessRunner } from '../../ports/process.ts';
 import type { Claim } from '../claim.ts';
 import { endOwner, takeFrom } from '../recovery.ts';
 import { fenceNode, type StoredNode } from '../sql/nodes.ts';

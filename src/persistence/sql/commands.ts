@@ -2,7 +2,7 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import type { NewCommand, Outcome, OutputLimit } from '../../command.ts';
-import type { Begun } from '../../ports.ts';
+import type { Begun } from '../../ports/journal.ts';
 import { inputsToJson, shownInputs } from '../../run-inputs.ts';
 import { optionsToJson } from '../../run-options.ts';
 import { commandGrams } from '../grams.ts';

@@ -1,7 +1,7 @@
 /** Deleting many commands: none that waits or runs, and none that is pinned. */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import type { CommandFilter, Pruned } from '../../ports.ts';
+import type { CommandFilter, Pruned } from '../../ports/reader.ts';
 import type { Connection, SqlFragment } from './connection.ts';
 import { conditionsOf, isIn, type SearchArea } from './filters.ts';
 

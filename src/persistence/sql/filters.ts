@@ -1,7 +1,7 @@
 /** Which commands a filter means, as conditions on the table `commands`. */
 import { sql } from 'slonik';
 import { SEARCHED_SCRIPT_CHARACTERS } from '../../command.ts';
-import type { CommandFilter } from '../../ports.ts';
+import type { CommandFilter } from '../../ports/reader.ts';
 import type { SqlFragment } from './connection.ts';
 
 /** All of these conditions; none is true of all. */

@@ -2,7 +2,7 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import { STATUSES, type Stream } from '../../command.ts';
-import type { OutputPart, OutputQuery } from '../../ports.ts';
+import type { OutputPart, OutputQuery } from '../../ports/reader.ts';
 import { type Connection, none, storedProgress } from './connection.ts';
 
 /** A part of the output of one command that is not kept. */

@@ -1,6 +1,6 @@
 /** Which rows a page of a list is made of, asked for so that few of the others are touched, whatever the filter. */
 import { sql } from 'slonik';
-import type { CommandFilter, ListPosition, ListQuery } from '../../ports.ts';
+import type { CommandFilter, ListPosition, ListQuery } from '../../ports/reader.ts';
 import type { SqlFragment } from './connection.ts';
 import { conditionsOf, where } from './filters.ts';
 

@@ -2,7 +2,7 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import { type CommandRecord, droppedLine, REASONS, SCRIPT_MAX_BYTES, STATUSES } from '../../command.ts';
-import type { CommandFilter, ListPage, ListQuery } from '../../ports.ts';
+import type { CommandFilter, ListPage, ListQuery } from '../../ports/reader.ts';
 import { type Connection, type SqlFragment, storedInputs, storedOptions, storedProgress } from './connection.ts';
 import { conditionsOf, where } from './filters.ts';
 import { shownAndDropped } from './output.ts';

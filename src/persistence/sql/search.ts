@@ -4,7 +4,7 @@
  */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import type { CommandFilter, ListPosition, ListQuery } from '../../ports.ts';
+import type { CommandFilter, ListPosition, ListQuery } from '../../ports/reader.ts';
 import { gramsOf } from '../grams.ts';
 import type { Connection, SqlFragment } from './connection.ts';
 import { conditionsOf, isIn, where } from './filters.ts';

@@ -1,7 +1,7 @@
 /** How much is stored, as the triggers of `commands` count it. */
 import { sql } from 'slonik';
 import { z } from 'zod';
-import type { StorageUse } from '../../ports.ts';
+import type { StorageUse } from '../../ports/watching.ts';
 import { type Connection, none } from './connection.ts';
 
 /** Rows to be read for the sums, beyond which they are added up. */
