@@ -109,19 +109,10 @@ export class Claim {
     return left;
   }
 
-  /** Ends the session of another server that holds its lock, and waits a moment until it is gone. */
+  /** Ends the session of another server that holds its lock. @throws SessionLingers when it does not end. */
   async endHolder(owner: number): Promise<void> {
-    for (let look = 0; look < 40; look++) {
-      // Not one that waits for it: that says that the server lives.
-      const rows = await this.#query(
-        `SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-         WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = $2 AND l.granted AND a.application_name = $3
-           AND a.datname = current_database() AND a.usename = session_user`,
-        [LOCK_SPACE, owner, claimName(owner)],
-      );
-      if (rows.length === 0) return;
-      await delay(25);
-    }
+    // Not one that waits for it: that says that the server lives.
+    await endSessions((text, values) => this.query(text, values), claimName(owner), [LOCK_SPACE, owner]);
   }
 
   /** Ends what a server that is gone may still have under way in PostgreSQL. */

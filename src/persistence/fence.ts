@@ -26,28 +26,40 @@ export class SessionLingers extends Error {
   }
 }
 
-type Query = (text: string, values: unknown[]) => Promise<{ readonly rows: readonly unknown[] }>;
+type Query = (
+  text: string,
+  values: unknown[],
+) => Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>;
 
 /** How often we look whether they have ended, and how long a pause lies between, in ms. */
 const LOOKS = 40;
 const PAUSE_MS = 25;
 
-/** Ends all other sessions of this name, and resolves when they are gone. @throws SessionLingers when one does not end. */
-export async function endSessions(query: Query, name: string): Promise<void> {
+/**
+ * Ends all other sessions of this name, and resolves when they are gone. @throws SessionLingers when one does not end.
+ * @param holding ends only those that hold this advisory lock now: not who waits for it, and has it then.
+ */
+export async function endSessions(query: Query, name: string, holding?: readonly [number, number]): Promise<void> {
+  const [space = null, lock = null] = holding ?? [];
+  let holders: unknown[] | null = null;
   // A role that the URL asks for may neither see nor end the sessions of the user who logs in, which ours all are.
   await query('SET ROLE NONE', []);
-  for (let look = 0; look < LOOKS; look++) {
+  let areGone = false;
+  for (let look = 0; look < LOOKS && !areGone; look++) {
+    if (look > 0) await delay(PAUSE_MS);
     const { rows } = await query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      `SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity a
        WHERE application_name = $1 AND datname = current_database() AND usename = session_user
-         AND pid <> pg_backend_pid()`,
-      [name],
+         AND pid <> pg_backend_pid()
+         AND ($2::int IS NULL OR EXISTS (
+           SELECT FROM pg_locks l
+           WHERE l.pid = a.pid AND l.granted AND l.locktype = 'advisory' AND l.classid = $2 AND l.objid = $3::int))
+         AND ($4::int[] IS NULL OR pid = ANY($4))`,
+      [name, space, lock, holders],
     );
-    if (rows.length === 0) {
-      await query('RESET ROLE', []);
-      return;
-    }
-    await delay(PAUSE_MS);
+    if (holding !== undefined) holders ??= rows.map(({ pid }) => pid);
+    areGone = rows.length === 0;
   }
-  throw new SessionLingers(name);
+  await query('RESET ROLE', []);
+  if (!areGone) throw new SessionLingers(name);
 }

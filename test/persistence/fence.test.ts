@@ -6,6 +6,7 @@ import { createClient } from '../../src/persistence/client.ts';
 import { endSessions, SessionLingers } from '../../src/persistence/fence.ts';
 import { openPool, Patience } from '../../src/persistence/pool.ts';
 import { openDatabase } from '../helpers/database.ts';
+import { until } from '../helpers/until.ts';
 
 async function connect(t: Test, url: string, name: string): Promise<Client> {
   const client = createClient(url, name, 60_000);
@@ -44,6 +45,26 @@ t.test('a server whose URL asks for a role finds and ends its earlier sessions, 
   await endSessions(querying(later), 'one at a time');
   await ended;
   t.same((await later.query('SELECT current_user AS role')).rows, [{ role }]);
+});
+
+t.test('of the sessions of a name only that one is ended which holds a lock, not who waits for it', async (t) => {
+  const { url } = await openDatabase(t);
+  const [holder, waiter, later] = [
+    await connect(t, url, 'one'),
+    await connect(t, url, 'one'),
+    await connect(t, url, 'later'),
+  ];
+  await holder.query('SELECT pg_advisory_lock(1, 2)');
+  const ended = new Promise((resolve) => holder.once('end', resolve));
+  const waited = waiter.query('SELECT pg_advisory_lock(1, 2)');
+  const isWaiting = 'SELECT FROM pg_locks WHERE NOT granted AND classid = 1 AND objid = 2';
+  await until('it waits', async () => (await later.query(isWaiting)).rows.length > 0);
+  await endSessions(querying(later), 'one', [1, 3]);
+  t.equal((await holder.query('SELECT 1')).rows.length, 1, 'another lock is not meant');
+  await endSessions(querying(later), 'one', [1, 2]);
+  await ended;
+  await waited;
+  t.equal((await waiter.query('SELECT 1')).rows.length, 1, 'who waited has it now');
 });
 
 t.test('an earlier session that does not end is told as such', async (t) => {

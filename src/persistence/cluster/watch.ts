@@ -9,6 +9,7 @@
 import type { DatabasePool } from 'slonik';
 import type { ProcessRunner } from '../../ports/process.ts';
 import type { Claim } from '../claim.ts';
+import { SessionLingers } from '../fence.ts';
 import { endOwner, takeFrom } from '../recovery.ts';
 import { fenceNode, type StoredNode } from '../sql/nodes.ts';
 import { NOBODY, otherOwners } from '../sql/owners.ts';
@@ -88,7 +89,10 @@ export class NodeWatch {
     // A server that is no node has no heartbeat, and lives as long as it holds its lock.
     if (!isNode) return false;
     // A node that does nothing, or that a network has cut off: PostgreSQL may not know for hours.
-    await claim.endHolder(owner);
+    await claim.endHolder(owner).catch((error) => {
+      // It is tried again with the next look; the others shall not wait for that.
+      if (!(error instanceof SessionLingers)) throw error;
+    });
     return claim.takeOver(owner);
   }
 
