@@ -145,6 +145,23 @@ t.test('a stop and a delete at two nodes at once stop a command once, and it is 
   }
 });
 
+t.test('a bulk deletion at one node deletes what has ended on any, and spares what waits and runs there', async (t) => {
+  const labels = { pruned: 'yes' };
+  const ended = [await run(first, { script: 'true', labels }), await run(second, { script: 'true', labels })];
+  for (const uuid of ended) await untilStatus(second, uuid, 'EXECUTED');
+  const live = [];
+  for (const _ of nodes) live.push(await run(second, { script: 'sleep 600', labels }));
+  for (const uuid of live) await untilStatus(first, uuid, 'EXECUTING');
+  live.push(await run(second, { script: 'true', labels }));
+  t.match(await first.request('DELETE', '/api/v1/commands?label.pruned=yes'), {
+    status: 200,
+    body: { deleted: 2, kept: { live: 3, pinned: 0 } },
+  });
+  const { body: left } = await second.request('GET', '/api/v1/commands?label.pruned=yes');
+  t.same(left.map((command: { command_uuid: string }) => command.command_uuid).sort(), live.sort());
+  for (const uuid of live) t.match(await first.request('DELETE', `/api/v1/commands/${uuid}`), { status: 204 });
+});
+
 t.test('a request that comes again with its key at another node is answered with the same command', async (t) => {
   const post = async (to: TestServer) => {
     const answer = await fetch(`${to.url}/api/v1/commands`, {
