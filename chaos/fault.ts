@@ -9,6 +9,8 @@ export interface Round {
   number: number;
   /** Whether it shall take seconds, as in `npm test`. */
   quick: boolean;
+  /** Whether a server on its own is to be a node of a cluster, which takes, stops and loses commands in ways of its own. */
+  asNode: boolean;
   random: Random;
   tally: Tally;
   /** Cleaned up after the round. */

@@ -10,7 +10,7 @@ import { faults } from './faults/all.ts';
 import { runFault } from './run.ts';
 import { COUNTS, type Figure, type Finding, Tally } from './tally.ts';
 
-const HELP = `npm run chaos -- [--rounds N] [--faults a,b] [--seed TEXT] [--from N] [--quick]
+const HELP = `npm run chaos -- [--rounds N] [--faults a,b] [--seed TEXT] [--from N] [--quick] [--node]
 
 Breaks shellvisor on purpose and counts what that has cost: servers of its own, with data in
 temporary folders. Exits with 1 when any count but the rounds is not 0.
@@ -21,6 +21,7 @@ temporary folders. Exits with 1 when any count but the rounds is not 0.
   --seed TEXT   repeats the choices of an earlier run, which has printed its seed
   --from N      the number of the first round, to repeat a later one
   --quick       smaller rounds, of seconds, as in npm test
+  --node        the server of each fault is a node of a cluster, but for faults of the embedded PostgreSQL
   --help        this
 
   ${'fault'.padEnd(24)}of 200  what is done
@@ -34,6 +35,7 @@ function readArguments() {
       seed: { type: 'string', default: `${Date.now()}` },
       from: { type: 'string', default: '1' },
       quick: { type: 'boolean', default: false },
+      node: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -73,15 +75,17 @@ async function run(args: Arguments, isCutOff: () => boolean): Promise<Tally> {
   try {
     for (const fault of faults) {
       if (isCutOff() || args.names?.includes(fault.name) === false) continue;
-      const { seed, quick, from } = args;
+      const { seed, quick, node: asNode, from } = args;
       const rounds = args.names === undefined ? shareOf(fault, args.rounds) : args.rounds;
       const tally = await runFault(fault, {
-        ...{ rounds, seed, quick, from, isCutOff },
+        ...{ rounds, seed, quick, asNode, from, isCutOff },
         clusterUrl: cluster.url,
         onRound(of, number) {
           if (process.stderr.isTTY) process.stderr.write(`\r${fault.name} ${number - from + 1}/${rounds}\r`);
           if (of.findings.length === 0) return;
-          console.log(`  ${fault.name}, round ${number}: --faults ${fault.name} --seed ${seed} --from ${number}`);
+          console.log(
+            `  ${fault.name}, round ${number}: --faults ${fault.name} --seed ${seed} --from ${number}${asNode ? ' --node' : ''}`,
+          );
           for (const finding of of.findings) console.log(describeFinding(finding));
           for (const folder of of.kept) console.log(`    files kept in ${folder}`);
         },

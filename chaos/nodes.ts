@@ -10,8 +10,8 @@ import { until } from '../test/helpers/until.ts';
 import type { Round } from './fault.ts';
 import { CALM_MS, Ground, roundFolder, SENDER, STOPPER } from './ground.ts';
 
-/** After how long without a sign of life a node counts as lost, in ms: the least that can be set. */
-const LOST_MS = 5000;
+/** What makes a server a node. It counts as lost after the least time that can be set. */
+export const AS_NODE = { SHELLVISOR_CLUSTER: 'on', SHELLVISOR_NODE_LOST_MS: '5000' };
 /** How long a graceful end of all nodes may take, in ms. */
 const END_MS = 30_000;
 /** How long what is left of the jobs of stopped commands may stay in the queue, in ms. */
@@ -43,8 +43,7 @@ export class Nodes extends Ground {
   static async start(round: Round, count: number, env: Record<string, string> = {}): Promise<Nodes> {
     const databaseUrl = await createDatabase(round.scope, undefined, round.clusterUrl);
     const nodes = new Nodes(round, databaseUrl, {
-      SHELLVISOR_CLUSTER: 'on',
-      SHELLVISOR_NODE_LOST_MS: `${LOST_MS}`,
+      ...AS_NODE,
       SHELLVISOR_OUTPUT_LIMIT_BYTES: `${2 ** 30}`,
       SHELLVISOR_TOKEN_FILE: tokenFile(round.scope, [SENDER, STOPPER]),
       ...env,

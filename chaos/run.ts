@@ -7,6 +7,8 @@ import { Tally } from './tally.ts';
 export interface RunOptions {
   rounds: number;
   quick: boolean;
+  /** Whether servers on their own are nodes of a cluster. */
+  asNode?: boolean;
   /** Decides all that is left to chance, together with the fault's name and the round's number. */
   seed: string;
   /** The first round's number, to repeat a later one. */
@@ -38,7 +40,7 @@ class RoundScope implements Scope {
 }
 
 export async function runFault(fault: Fault, options: RunOptions): Promise<Tally> {
-  const { rounds, quick, seed, from = 1, clusterUrl } = options;
+  const { rounds, quick, asNode = false, seed, from = 1, clusterUrl } = options;
   const all = new Tally();
   for (let number = from; number < from + rounds && !options.isCutOff?.(); number++) {
     const tally = new Tally();
@@ -47,7 +49,7 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Tally
     // What breaks a round off is told as a finding: it must not pass for a good round.
     const brokenOff = (error: unknown) =>
       tally.find('wrong outcomes', 1, 'the round', 'it goes to its end', `${(error as Error).stack}`);
-    await fault.round({ number, quick, random, tally, scope, clusterUrl }).catch(brokenOff);
+    await fault.round({ number, quick, asNode, random, tally, scope, clusterUrl }).catch(brokenOff);
     await scope.close(brokenOff);
     tally.rounds = 1;
     all.add(tally);

@@ -9,6 +9,7 @@ import { type Exit, freePort, serverPid, startServer, type TestServer } from '..
 import { until } from '../test/helpers/until.ts';
 import type { Round } from './fault.ts';
 import { Ground, roundFolder, SENDER, STOPPER } from './ground.ts';
+import { AS_NODE } from './nodes.ts';
 
 export interface WorldOptions {
   /** Environment of launcher and server, beside what every world has. */
@@ -48,6 +49,7 @@ export class World extends Ground {
       // What loud scripts print is to be kept whole.
       SHELLVISOR_OUTPUT_LIMIT_BYTES: `${2 ** 30}`,
       SHELLVISOR_TOKEN_FILE: tokenFile(round.scope, [SENDER, STOPPER]),
+      ...(round.asNode && !isEmbedded ? AS_NODE : {}),
       ...env,
     };
     const embeddedUrl = `postgresql://shellvisor@${encodeURIComponent(join(dataDir, 'postgres'))}/postgres`;
