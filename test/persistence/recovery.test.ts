@@ -90,6 +90,14 @@ t.test('the path of what is lost goes on behind what was stored of it, and says 
     FROM commands WHERE command_uuid = $1`,
     [uuid(2)],
   );
+  // It was lost before, and runs again.
+  await insert(4, 1234, 'EXECUTING');
+  await rows('UPDATE commands SET reruns = 1 WHERE command_uuid = $1', [uuid(4)]);
+  await rows(
+    `INSERT INTO command_transitions
+    SELECT id, 0, '[["start", "executing.starting", 1000], ["lost", "queued", 2000]]' FROM commands WHERE command_uuid = $1`,
+    [uuid(4)],
+  );
   await run();
   const reader = createReader(pool, new Changes());
   const pathOf = async (n: number) => {
@@ -111,6 +119,14 @@ t.test('the path of what is lost goes on behind what was stored of it, and says 
   ]);
   t.equal(second.times?.[1], 1000);
   t.same((await pathOf(3)).steps, [[null, 'admit', 'queued']]);
+  const again = await pathOf(4);
+  t.same(again.steps?.slice(2), [
+    ['executing.starting', 'lost', 'queued'],
+    [null, 'admit', 'queued'],
+    ['queued', 'start', 'executing.starting'],
+    ['executing.starting', 'lost', 'failed'],
+  ]);
+  t.equal(again.times?.[4], again.command?.startedAt);
 });
 
 t.test('a server that is started again is told how many steps are stored', async (t) => {

@@ -2,7 +2,7 @@
 import { sql } from 'slonik';
 import { z } from 'zod';
 import type { Step, Transition } from '../../command.ts';
-import { pathOf, START } from '../../transitions.ts';
+import { admission, LOST, pathOf, START } from '../../transitions.ts';
 import { type Connection, none, type SqlFragment } from './connection.ts';
 
 /** Steps of one command that are stored together. */
@@ -51,12 +51,22 @@ export async function appendTransitions(db: Connection, owner: number, stepRows:
     ON CONFLICT DO NOTHING`);
 }
 
-/** Stores that an owner has started what it had running, where its server had no time to store a step. */
+/**
+ * Stores that an owner has started what it had running, where its server had no time to store a step: of commands without
+ * any, and of those that were lost before, whose last step that is.
+ */
 export async function appendStarts(db: Connection, owner: number): Promise<void> {
+  const at = sql.fragment`c.started_at`;
   await db.query(none`
     INSERT INTO command_transitions (command_id, first_step, steps)
-    SELECT c.id, 0, json_build_array(${stepAt(START, sql.fragment`c.started_at`)})
-    FROM commands c WHERE c.owner = ${owner} AND c.status = 'EXECUTING'
+    SELECT c.id, ${storedStepCount}, CASE c.reruns
+        WHEN 0 THEN json_build_array(${stepAt(START, at)})
+        ELSE json_build_array(${stepAt(admission('admit', 0), at)}, ${stepAt(START, at)})
+      END
+    FROM commands c
+    WHERE c.owner = ${owner} AND c.status = 'EXECUTING' AND coalesce(
+      (SELECT steps -> -1 ->> 0 FROM command_transitions WHERE command_id = c.id ORDER BY first_step DESC LIMIT 1),
+      ${LOST.event}) = ${LOST.event}
     FOR KEY SHARE
     ON CONFLICT DO NOTHING`);
 }
