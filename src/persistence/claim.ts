@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pRetry from 'p-retry';
-import { type Client, escapeIdentifier } from 'pg';
+import { type Client, DatabaseError, escapeIdentifier } from 'pg';
 import { createClient, endClient } from './client.ts';
 import { claimName, endSessions, journalName } from './fence.ts';
 
@@ -82,20 +82,20 @@ export class Claim {
     return row?.taken === true;
   }
 
+  /** Whether nobody holds the lock of another server. */
+  async isFree(owner: number): Promise<boolean> {
+    const { isTaken } = await this.#lock(owner);
+    return !isTaken;
+  }
+
   /**
    * Whether the lock of another server that we took is still ours, and who waits for it. It is lost with our connection.
    * Where somebody waits for it that server lives, and only its connection was lost, in a restart of PostgreSQL for
    * example.
    */
   async lookAtLock(owner: number): Promise<{ isHeld: boolean; isWanted: boolean }> {
-    const [row] = await this.#query(
-      `SELECT coalesce(bool_or(granted AND pid = pg_backend_pid()), false) AS held,
-         coalesce(bool_or(NOT granted), false) AS wanted
-       FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
-       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2`,
-      [LOCK_SPACE, owner],
-    );
-    return { isHeld: row?.held === true, isWanted: row?.wanted === true };
+    const { isHeld, isWanted } = await this.#lock(owner);
+    return { isHeld, isWanted };
   }
 
   /** Holds locks of other servers that we took for `ms`. @returns those that nobody has wanted back, and that are still ours. */
@@ -166,18 +166,36 @@ export class Claim {
   }
 
   async #query(text: string, values: unknown[] = []) {
-    if (this.#client === undefined) throw new Error('Connection terminated: the claim has none at the moment');
-    return (await this.#client.query(text, values)).rows;
+    const client = this.#client;
+    if (client === undefined) throw new Error('Connection terminated: the claim has none at the moment');
+    try {
+      return (await client.query(text, values)).rows;
+    } catch (error) {
+      // It may still be done later, a lock taken for instance, and nobody would know.
+      if (!(error instanceof DatabaseError)) void endClient(client);
+      throw error;
+    }
+  }
+
+  /** Who has the lock of a server: whether anybody does, whether we do, and whether somebody waits for it. */
+  async #lock(owner: number): Promise<{ isTaken: boolean; isHeld: boolean; isWanted: boolean }> {
+    const [row] = await this.#query(
+      `SELECT coalesce(bool_or(granted), false) AS taken,
+         coalesce(bool_or(granted AND pid = pg_backend_pid()), false) AS held,
+         coalesce(bool_or(NOT granted), false) AS wanted
+       FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2`,
+      [LOCK_SPACE, owner],
+    );
+    return { isTaken: row?.taken === true, isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
   async #look(): Promise<boolean> {
-    const client = this.#client;
     try {
       await this.#query('SELECT');
       return true;
     } catch {
-      // Its end, which cuts it where PostgreSQL does not answer, leads to the next one.
-      void endClient(client);
+      // Its end, where PostgreSQL does not answer, leads to the next one.
       return false;
     }
   }

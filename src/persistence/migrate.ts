@@ -9,6 +9,8 @@ import { mayPass } from './pool.ts';
 
 const MIGRATIONS = fileURLToPath(new URL('../../postgres', import.meta.url));
 const TABLE = 'migrations';
+/** Where the library keeps it, whatever the connection looks through first. */
+const STORED_TABLE = `public.${TABLE}`;
 /** How long a statement of a migration may take, in ms; one that changes a large table takes its time. */
 const STATEMENT_MS = 3_600_000;
 /** How long it may wait for a lock, in ms: everybody who wants the table later waits behind it. Then it is tried again. */
@@ -45,9 +47,9 @@ export async function migrate(databaseUrl: string): Promise<void> {
 
 /** Whether nothing is missing. Nearly every start finds it so, and then needs neither the library nor its lock. */
 async function isUpToDate(client: Client): Promise<boolean> {
-  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS is_there', [TABLE]);
+  const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS is_there', [STORED_TABLE]);
   if (!rows[0].is_there) return false;
-  const run = await client.query(`SELECT name FROM ${TABLE}`);
+  const run = await client.query(`SELECT name FROM ${STORED_TABLE}`);
   const missing = new Set((await readdir(MIGRATIONS)).map((file) => parse(file).name));
   for (const { name } of run.rows) missing.delete(name);
   return missing.size === 0;

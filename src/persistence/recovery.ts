@@ -4,7 +4,7 @@ import type { DatabasePool } from 'slonik';
 import type { LivingScript, ProcessRunner } from '../ports/process.ts';
 import type { Claim } from './claim.ts';
 import type { Connection } from './sql/connection.ts';
-import { presentNodes } from './sql/nodes.ts';
+import { fenceNode, presentNodes } from './sql/nodes.ts';
 import {
   adoptQueued,
   type ExecutingCommand,
@@ -27,6 +27,8 @@ const PATIENCE_MS = 2000;
  * lost its connection, since PostgreSQL was restarted, wants it back within a second or so.
  */
 const DOUBT_MS = 2000;
+/** The same for the nodes of a cluster, all of which are gone. One may be starting again, and all that waits is theirs. */
+const NODE_DOUBT_MS = 10_000;
 
 export interface Recovered {
   /** Commands that execute, whose scripts outlived the server before this one. */
@@ -57,17 +59,24 @@ export async function recover(
   return { living: own.living, queued: [...own.unstarted, ...(await queuedOf(pool, claim.owner))], ...gone };
 }
 
-/** Whether no node is there any more that could take what waits for any of them. */
-async function isClusterGone(pool: DatabasePool, claim: Claim): Promise<boolean> {
+/**
+ * Takes the locks of all nodes, if none is there any more that could take what waits for any of them. @returns them; undefined
+ * when there is one, or one that is only starting again.
+ */
+async function takeCluster(pool: DatabasePool, claim: Claim): Promise<number[] | undefined> {
+  const nodes = await presentNodes(pool);
+  const held: number[] = [];
   const patience = performance.now() + PATIENCE_MS;
-  for (const owner of await presentNodes(pool)) {
-    while (!(await claim.takeOver(owner))) {
-      if (performance.now() > patience) return false;
-      await delay(50);
-    }
-    await claim.release(owner);
+  for (const owner of nodes) {
+    let isOurs = await claim.takeOver(owner);
+    for (; !isOurs && performance.now() < patience; isOurs = await claim.takeOver(owner)) await delay(50);
+    if (isOurs) held.push(owner);
+    else break;
   }
-  return true;
+  const left = held.length < nodes.length ? [] : await claim.areLeft(held, NODE_DOUBT_MS);
+  if (left.length === nodes.length) return held;
+  for (const owner of held) await claim.release(owner);
+  return undefined;
 }
 
 /** The launcher is the same as before, so it knows of every script of ours whether it was started. */
@@ -89,10 +98,12 @@ async function takeUpOwn(pool: DatabasePool, claim: Claim, runner: Runner) {
 }
 
 async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) {
-  const isAlone = await isClusterGone(pool, claim);
+  const cluster = await takeCluster(pool, claim);
+  // One that comes back after all begins anew.
+  for (const owner of cluster ?? []) await fenceNode(pool, owner);
   let lost = 0;
   let killed = 0;
-  for (const owner of await takeLocks(pool, claim, isAlone ? [] : await presentNodes(pool))) {
+  for (const owner of await takeLocks(pool, claim, cluster === undefined ? await presentNodes(pool) : [])) {
     const { isHeld, isWanted } = await claim.lookAtLock(owner);
     // Our connection was lost meanwhile, and with it the lock: its server may have it again.
     if (!isHeld) continue;
@@ -104,7 +115,10 @@ async function takeOverOthers(pool: DatabasePool, claim: Claim, runner: Runner) 
     }
     await claim.release(owner);
   }
-  if (isAlone) await adoptAll(pool, NOBODY, claim.owner);
+  if (cluster !== undefined) {
+    await adoptAll(pool, NOBODY, claim.owner);
+    for (const owner of cluster) await claim.release(owner);
+  }
   return { lost, killed };
 }
 

@@ -9,6 +9,26 @@ import { until } from '../helpers/until.ts';
 
 const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
 
+t.test('a node whose connections a network has dropped lives on, and is heard of again within seconds', async (t) => {
+  const databaseUrl = await createDatabase(t);
+  const network = await breakableNetwork(t, databaseUrl);
+  const { nodes } = await nodesOn(t, databaseUrl, [{ DATABASE_URL: network.url, SHELLVISOR_NODE_LABELS: 'far' }, {}]);
+  const [, near] = nodes as [TestServer, TestServer];
+  const folder = temporaryFolder(t);
+  const script = 'echo begun; until [ -e "$1/end" ]; do sleep 0.1; done; echo end';
+  const uuid = await run(near, { script, args: [folder], node: { label: 'far' } }, true);
+  await untilOutput(near, uuid, /begun/);
+  const far = async () => (await near.request('GET', '/manage/nodes')).body[0];
+  const before = await far();
+  // New ones come through at once.
+  network.break();
+  network.mend();
+  await until('it is heard of', async () => (await far()).last_heartbeat_at > before.last_heartbeat_at + 3000, 15_000);
+  t.match(await far(), { id: before.id, state: 'up' });
+  writeFileSync(`${folder}/end`, '');
+  t.match(await untilStatus(near, uuid, 'EXECUTED'), { output: 'begun\nend\n' });
+});
+
 t.test('a node that was cut off from the database and comes back does not fight for what it ran', async (t) => {
   const databaseUrl = await createDatabase(t);
   const network = await breakableNetwork(t, databaseUrl);

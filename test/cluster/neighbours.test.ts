@@ -1,13 +1,25 @@
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { Client } from 'pg';
 import t from 'tap';
 import { createDatabase } from '../helpers/cluster.ts';
 import { killNode, nodesOn, run, untilStatus } from '../helpers/nodes.ts';
-import { launch, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
+import { freePort, launch, serverPid, startServer, type TestServer, temporaryFolder } from '../helpers/server.ts';
+import { until } from '../helpers/until.ts';
 
 /** A server that shares nothing. */
 const startAlone = (t: Parameters<typeof startServer>[0], databaseUrl: string) =>
   startServer(t, { DATABASE_URL: databaseUrl });
+
+/** Kills the server of a launcher, which starts the next one only after so many ms. */
+async function withoutServer(server: TestServer, ms: number): Promise<void> {
+  const launcher = server.child.pid as number;
+  process.kill(launcher, 'SIGSTOP');
+  const killedAt = performance.now();
+  process.kill(await serverPid(server), 'SIGKILL');
+  await until('the time is over', () => performance.now() - killedAt > ms);
+  process.kill(launcher, 'SIGCONT');
+}
 
 const runsAt = (server: TestServer, uuid: string) => server.request('GET', `/api/v1/commands/${uuid}`);
 
@@ -57,3 +69,33 @@ t.test(
     );
   },
 );
+
+t.test('what a server alone runs outlives its restart beside a node, and is lost with it', async (t) => {
+  const databaseUrl = await createDatabase(t);
+  const { nodes } = await nodesOn(t, databaseUrl, [{ SHELLVISOR_NODE_LOST_MS: '5000' }]);
+  const [node] = nodes as [TestServer];
+  const alone = await startAlone(t, databaseUrl);
+  const gate = `${temporaryFolder(t)}/gate`;
+  const lives = await run(alone, { script: 'until [ -e "$1" ]; do sleep 0.05; done; echo end', args: [gate] });
+  const stays = await run(alone, { script: 'sleep 600' });
+  for (const uuid of [lives, stays]) await untilStatus(alone, uuid, 'EXECUTING');
+  await withoutServer(alone, 3500);
+  writeFileSync(gate, '');
+  t.match(await untilStatus(node, lives, 'EXECUTED'), { output: 'end\n' });
+  await killNode(alone);
+  t.match(await untilStatus(node, stays, 'FAILED'), { reason: 'lost' });
+});
+
+t.test('a server alone that starts while the only node starts again leaves all to that', async (t) => {
+  const databaseUrl = await createDatabase(t);
+  const { nodes } = await nodesOn(t, databaseUrl, [{ SHELLVISOR_MAX_PARALLEL: '1', PORT: `${await freePort()}` }]);
+  const [node] = nodes as [TestServer];
+  const gate = `${temporaryFolder(t)}/gate`;
+  const runs = await run(node, { script: 'until [ -e "$1" ]; do sleep 0.05; done; echo end', args: [gate] });
+  await untilStatus(node, runs, 'EXECUTING');
+  const waits = await run(node, { script: 'echo waited' });
+  const [alone] = await Promise.all([startAlone(t, databaseUrl), withoutServer(node, 4500)]);
+  writeFileSync(gate, '');
+  t.match(await untilStatus(alone, runs, 'EXECUTED'), { output: 'end\n', node: 'n1' });
+  t.match(await untilStatus(alone, waits, 'EXECUTED'), { output: 'waited\n', node: 'n1' });
+});

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run, startNodes, untilOutput, untilStatus } from '../helpers/nodes.ts';
+import { isAlive } from '../helpers/processes.ts';
 import { CHECKOUT, freePort, serverPid, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 import { nextVersion, versionOf } from '../helpers/versions.ts';
@@ -71,6 +72,8 @@ async function send(): Promise<void> {
   }
 }
 const sending = Promise.all([send(), send(), send()]);
+// What goes wrong is told by the last test, which waits for it.
+sending.catch(() => {});
 t.teardown(() => {
   isSending = false;
 });
@@ -129,6 +132,7 @@ t.test(
     // A balancer asks the others meanwhile.
     asked = [other, anew];
     process.kill(pid, 'SIGKILL');
+    await until('it is gone', () => !isAlive(pid));
     await until('the next one is ready', () =>
       fetch(`${old.url}/manage/ready`).then(
         ({ ok }) => ok,

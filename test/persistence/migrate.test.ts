@@ -22,6 +22,20 @@ t.test('servers that start at once on an empty database migrate it once', async 
   );
 });
 
+t.test(
+  'a table of migrations of another program, which the connection looks through first, is left alone',
+  async (t) => {
+    const url = new URL(await createDatabase(t));
+    const client = new Client(url.href);
+    await client.connect();
+    t.teardown(() => client.end());
+    await client.query('CREATE SCHEMA other; CREATE TABLE other.migrations (id int, migration text)');
+    url.searchParams.set('options', '-c search_path=other,public');
+    await migrate(url.href);
+    t.same((await client.query('SELECT FROM other.migrations')).rows, []);
+  },
+);
+
 t.test('a migration that waits too long for a lock gives way, and is worth another try', async (t) => {
   const url = await createDatabase(t);
   const client = new Client(url);

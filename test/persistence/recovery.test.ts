@@ -247,6 +247,20 @@ t.test('a server that the network has cut off notices it, and takes its claim ag
   t.equal(sessions.length, 1, 'its session of before, of which PostgreSQL did not know that it was cut off, is ended');
 });
 
+t.test('a lock that came after nobody waited for it any more is not kept', async (t) => {
+  const { url, rows, claim } = await setup(t);
+  const [{ pid }] = await rows('SELECT pid FROM pg_stat_activity WHERE application_name = $1', [
+    `shellvisor claim ${claim.owner}`,
+  ]);
+  process.kill(pid, 'SIGSTOP');
+  await t.rejects(claim.takeOver(99), { message: /timeout/ });
+  process.kill(pid, 'SIGCONT');
+  const other = await Claim.take(url);
+  t.teardown(() => other.close());
+  await until('it is free', () => other.takeOver(99));
+  await until('the claim is held again', () => claim.isHeld());
+});
+
 t.test('a server whose connection is cut takes its claim again', async (t) => {
   const { url, rows, claim } = await setup(t);
   const held = () =>

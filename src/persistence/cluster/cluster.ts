@@ -266,8 +266,8 @@ function ownerOf(id: string): number | undefined {
 function stateOf(node: BusyNode, isSelf: boolean, heartbeat: number | undefined, isQuiet: boolean): NodeState {
   const { name, version, labels, slots, executing, waiting } = node;
   const state = () => {
-    if (node.fenced_at !== null) return 'lost';
     if (node.left_at !== null) return 'left';
+    if (node.fenced_at !== null) return 'lost';
     if (isQuiet) return 'quiet';
     if (!node.draining) return 'up';
     return executing + waiting === 0 ? 'drained' : 'draining';

@@ -19,8 +19,10 @@ const KEPT_S = 2_000_000_000;
 const SCHEMA = 'shellvisor_queue';
 /** How often a node says that it lives, in seconds. */
 const HEARTBEAT_S = 1;
-/** How long a statement of pg-boss may take on our side, in ms; a new version may change its tables. */
-const STATEMENT_MS = 60_000;
+/** How long a statement of pg-boss may take on our side at the start, in ms; a new version may change its tables. */
+const START_MS = 60_000;
+/** The same later: a heartbeat that waits for a connection which a network has cut must not keep the next ones. */
+const STATEMENT_MS = 5000;
 /** How many rows of its registry are looked at. Those of nodes that are gone are deleted by pg-boss. */
 const INSTANCES = 10_000;
 
@@ -72,12 +74,16 @@ export class JobQueue {
       connectionString: namedUrl(databaseUrl, `shellvisor jobs ${owner}`),
       max: 2,
       connectionTimeoutMillis: CONNECT_MS,
-      query_timeout: STATEMENT_MS,
       keepAlive: true,
     });
     pool.on('error', () => {});
+    let query_timeout = START_MS;
     const db: Db = {
-      executeSql: (text, values) => pool.query(text, values),
+      executeSql(text, values) {
+        // The types of pg know the timeout of a client alone.
+        const query = { text, query_timeout, ...(values !== undefined && { values }) };
+        return pool.query(query);
+      },
       listen: (channel, onNotification, onReconnect) =>
         listen(
           channel,
@@ -91,8 +97,9 @@ export class JobQueue {
           },
         ),
     };
+    let boss: PgBoss | undefined;
     try {
-      const boss = new PgBoss({
+      boss = new PgBoss({
         db,
         schema: SCHEMA,
         createSchema: !(await hasSchema(pool)),
@@ -104,9 +111,11 @@ export class JobQueue {
       boss.on('error', onError);
       const jobs = new JobQueue(boss, pool);
       await boss.start();
+      query_timeout = STATEMENT_MS;
       await Promise.all([undefined, ...labels].map((label) => jobs.#open(label)));
       return jobs;
     } catch (error) {
+      await boss?.stop({ graceful: false }).catch(() => {});
       await pool.end();
       throw isForbidden(error) ? new StartupError(FORBIDDEN, { cause: error }) : error;
     }

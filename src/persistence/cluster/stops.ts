@@ -21,6 +21,8 @@ interface RemoteStop {
   /** Who wanted it first. */
   by: CallerName;
   kill: boolean;
+  /** Until when we wait for its end, by performance.now(): whoever comes later waits as long as who was first. */
+  deadline: number;
   /** When its node is to be asked, or asked again, by performance.now(). */
   remindAt: number;
   ended: Promise<TerminalStatus>;
@@ -48,30 +50,34 @@ export class RemoteStops {
    * after `ms`, the stop goes on.
    */
   stop(uuid: string, by: CallerName, kill: boolean, ms: number): Promise<TerminalStatus> {
+    const deadline = performance.now() + ms;
     let stop = this.#stops.get(uuid);
     if (stop === undefined) {
-      stop = { by, kill, remindAt: 0, ended: Promise.resolve<TerminalStatus>('STOPPED') };
-      stop.ended = this.#stop(uuid, stop, performance.now() + ms)
+      stop = { by, kill, deadline, remindAt: 0, ended: Promise.resolve<TerminalStatus>('STOPPED') };
+      stop.ended = this.#stop(uuid, stop)
         .catch((error) => {
           throw isUnavailable(error) ? new StopNotStored() : error;
         })
         .finally(() => this.#stops.delete(uuid));
       this.#stops.set(uuid, stop);
-    } else if (kill && !stop.kill) {
-      stop.kill = true;
-      stop.remindAt = 0;
+    } else {
+      stop.deadline = deadline;
+      if (kill && !stop.kill) {
+        stop.kill = true;
+        stop.remindAt = 0;
+      }
     }
     return stop.ended;
   }
 
-  async #stop(uuid: string, stop: RemoteStop, deadline: number): Promise<TerminalStatus> {
+  async #stop(uuid: string, stop: RemoteStop): Promise<TerminalStatus> {
     const { pool, jobs, owner: self, here } = this.#options;
     for (;;) {
       const place = await selectPlace(pool, uuid);
       if (place === null) throw new CommandNotFound();
       const { owner, status, label } = place;
       if (status !== 'QUEUED' && status !== 'EXECUTING') return status;
-      if (performance.now() > deadline) throw new StopNotStored();
+      if (performance.now() > stop.deadline) throw new StopNotStored();
       if (owner === NOBODY) {
         await pool.transaction(async (db) => {
           // In the order in which it would be taken: the job, then the command.

@@ -55,12 +55,19 @@ export class NodeWatch {
     // Also who is no node, or was given up in the middle of this, and still has something.
     const owners = new Set([...present.map(({ owner }) => owner), ...(await otherOwners(pool, claim.owner))]);
     owners.delete(claim.owner);
-    const quiet = await this.#quietOf([...owners]);
+    const known = new Set(nodes.map(({ owner }) => owner));
+    const quiet: number[] = [];
+    for (const owner of await this.#quietOf([...owners])) {
+      // A server that is no node has no heartbeat, and lives as long as it holds its lock.
+      if (known.has(owner) || (await claim.isFree(owner))) quiet.push(owner);
+    }
     for (const owner of this.#suspects.keys()) if (!quiet.includes(owner)) this.#suspects.delete(owner);
     const now = performance.now();
     for (const owner of quiet) if (!this.#suspects.has(owner)) this.#suspects.set(owner, now);
-    const gone = quiet.filter((owner) => now - (this.#suspects.get(owner) ?? now) >= lostMs * DOUBT_SHARE);
-    if (gone.length > 0) await this.#takeOver(gone, new Set(nodes.map(({ owner }) => owner)));
+    // It may be just starting again, for as long as a node may say nothing.
+    const doubtMs = (owner: number) => lostMs * (known.has(owner) ? DOUBT_SHARE : 1);
+    const gone = quiet.filter((owner) => now - (this.#suspects.get(owner) ?? now) >= doubtMs(owner));
+    if (gone.length > 0) await this.#takeOver(gone, known);
   }
 
   /** Which of these owners say nothing. None while we do not either. */
@@ -77,6 +84,8 @@ export class NodeWatch {
     try {
       for (const owner of gone) if (await this.#takeLock(owner, nodes.has(owner))) held.push(owner);
       const left = await claim.areLeft(held, WANT_BACK_MS);
+      // Who wants it back lives. Asked for again at each look, it would do nothing else than want it back.
+      for (const owner of held) if (!left.includes(owner)) this.#suspects.set(owner, performance.now());
       for (const owner of await this.#quietOf(left)) await this.#giveUp(owner);
     } finally {
       for (const owner of held) await claim.release(owner);
@@ -86,7 +95,6 @@ export class NodeWatch {
   async #takeLock(owner: number, isNode: boolean): Promise<boolean> {
     const { claim } = this.#options;
     if (await claim.takeOver(owner)) return true;
-    // A server that is no node has no heartbeat, and lives as long as it holds its lock.
     if (!isNode) return false;
     // A node that does nothing, or that a network has cut off: PostgreSQL may not know for hours.
     await claim.endHolder(owner).catch((error) => {

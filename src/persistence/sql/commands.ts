@@ -140,7 +140,10 @@ export async function beginCommands(
   );
 }
 
-/** Stores outcomes, each with the end of the path to it. A command that has one already keeps it. */
+/**
+ * Stores outcomes, each with the end of the path to it. A command that has one already keeps it. One that ends before it runs
+ * again keeps the output of the runs before.
+ */
 export async function finishCommands(db: Connection, owner: number, finishes: readonly Finish[]): Promise<void> {
   const rows = finishes.map(({ uuid, outcome, endedAt, outputBytes, path }) => [
     uuid,
@@ -160,7 +163,8 @@ export async function finishCommands(db: Connection, owner: number, finishes: re
     WITH finished AS (
       UPDATE commands c
       SET status = f.status, reason = f.reason, exit_code = f.exit_code, signal = f.signal, error = f.error,
-        duration_ms = f.duration_ms, stopped_by = f.stopped_by, ended_at = f.ended_at, output_bytes = f.output_bytes
+        duration_ms = f.duration_ms, stopped_by = f.stopped_by, ended_at = f.ended_at,
+        output_bytes = greatest(f.output_bytes, c.output_base)
       FROM ${sql.unnest(rows, ['uuid', 'text', 'text', 'int2', 'text', 'text', 'float8', 'text', 'timestamptz', 'int8', 'int4', 'json'])}
         AS f (command_uuid, status, reason, exit_code, signal, error, duration_ms, stopped_by, ended_at, output_bytes, first_step, steps)
       WHERE c.command_uuid = f.command_uuid AND c.owner = ${owner} AND c.status IN ('QUEUED', 'EXECUTING')
