@@ -42,8 +42,10 @@ async function untilEnded(t: Test, { databaseUrl }: TestNodes): Promise<Map<numb
        convert_from(coalesce(string_agg(data, '' ORDER BY byte_offset), ''), 'UTF8') AS output
      FROM commands c LEFT JOIN command_output o ON o.command_id = c.id GROUP BY c.id`,
   );
-  const { rows: jobs } = await client.query('SELECT FROM shellvisor_queue.job');
-  t.equal(jobs.length, 0, 'nothing is left in the queue');
+  await until('nothing is left in the queue', async () => {
+    const { rows: jobs } = await client.query('SELECT FROM shellvisor_queue.job');
+    return jobs.length === 0;
+  });
   return new Map(rows.map((row) => [row.i, row]));
 }
 

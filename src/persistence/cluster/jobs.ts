@@ -1,7 +1,8 @@
 /**
  * The queue of all nodes: pg-boss, with a job for each command that no node has taken. A job is put there by the
- * transaction that stores its command, and is gone with the one that takes it; so of a command there is never one without
- * the other, and what a node has taken is told by the owner of the command alone.
+ * transaction that stores its command, and is gone with the one that takes it; so no command waits without one. A job
+ * without a command that waits, of one that was withdrawn just then, is passed over: what a node has taken is told by the
+ * owner of the command alone.
  */
 import { DatabaseError, Pool } from 'pg';
 import { type Db, PgBoss } from 'pg-boss';
