@@ -4,6 +4,9 @@ import { processesWith, uniqueSeconds } from '../helpers/processes.ts';
 import { serverPid, type TestServer, temporaryFolder } from '../helpers/server.ts';
 import { until } from '../helpers/until.ts';
 
+/** Within how long it is decided what becomes of what a node ran, in ms, where nobody has set it otherwise. */
+const DECIDED_MS = 30_000;
+
 /** What comes of the output of a command from a byte on, until it ends or the node that is asked does. */
 async function follow(node: TestServer, uuid: string, from = 0) {
   const { body } = await fetch(`${node.url}/api/v1/commands/${uuid}/output?follow=true&from=${from}`);
@@ -19,8 +22,7 @@ async function follow(node: TestServer, uuid: string, from = 0) {
 t.test(
   'what a killed node ran is lost, or runs again on another one, its output behind what it had printed, for followers too',
   async (t) => {
-    const lost = { SHELLVISOR_NODE_LOST_MS: '5000' };
-    const { nodes, add } = await startNodes(t, { ...lost, SHELLVISOR_NODE_LABELS: 'dies' });
+    const { nodes, add } = await startNodes(t, { SHELLVISOR_NODE_LABELS: 'dies' });
     const [first] = nodes as [(typeof nodes)[0]];
     const folder = temporaryFolder(t);
     const gone = await run(first, { script: 'echo begun; sleep 60', node: { label: 'dies' } }, true);
@@ -28,10 +30,10 @@ t.test(
     const script = `echo run; [ -e "$1/ran" ] || { touch "$1/ran"; sleep 600; }`;
     const again = await run(first, { script, args: [folder], on_lost: 'rerun' }, true);
     for (const uuid of [gone, again]) await untilOutput(first, uuid, /begun|run/);
-    const second = await add(lost);
+    const second = await add();
     const waits = await run(first, { script: 'echo waited', node: { label: 'dies' } });
     await untilStatus(first, waits, 'EXECUTED');
-    await killNode(await add({ ...lost, SHELLVISOR_NODE_LABELS: 'idle' }));
+    await killNode(await add({ SHELLVISOR_NODE_LABELS: 'idle' }));
     const followAll = (node: TestServer) => Promise.all([gone, again].map((uuid) => follow(node, uuid)));
     const textsOf = async (all: Awaited<ReturnType<typeof followAll>>) => {
       await Promise.all(all.map(({ ended }) => ended));
@@ -42,7 +44,7 @@ t.test(
     await killNode(first);
     t.same(await textsOf(atFirst), ['begun\n', 'run\n']);
     const goesOn = await follow(second, again, 'run\n'.length);
-    t.match(await untilStatus(second, gone, 'FAILED'), { reason: 'lost', output: 'begun\n' });
+    t.match(await untilStatus(second, gone, 'FAILED', DECIDED_MS), { reason: 'lost', output: 'begun\n' });
     t.match(await untilStatus(second, again, 'EXECUTED'), { output: 'run\nrun\n', exit_code: 0 });
     t.same(await textsOf(atSecond), ['begun\n', 'run\nrun\n']);
     t.same(await textsOf([goesOn]), ['run\n'], 'who was cut off goes on elsewhere without a gap');
