@@ -82,20 +82,21 @@ export class Claim {
     return row?.taken === true;
   }
 
-  /** Whether nobody holds the lock of another server. */
-  async isFree(owner: number): Promise<boolean> {
-    const { isTaken } = await this.#lock(owner);
-    return !isTaken;
-  }
-
   /**
-   * Whether the lock of another server that we took is still ours, and who waits for it. It is lost with our connection.
-   * Where somebody waits for it that server lives, and only its connection was lost, in a restart of PostgreSQL for
-   * example.
+   * Who has the lock of another server: whether anybody does, whether we do, and whether somebody waits for it. One that we
+   * took is lost with our connection. Where somebody waits for it that server lives, and only its connection was lost, in a
+   * restart of PostgreSQL for example.
    */
-  async lookAtLock(owner: number): Promise<{ isHeld: boolean; isWanted: boolean }> {
-    const { isHeld, isWanted } = await this.#lock(owner);
-    return { isHeld, isWanted };
+  async lookAtLock(owner: number): Promise<{ isTaken: boolean; isHeld: boolean; isWanted: boolean }> {
+    const [row] = await this.#query(
+      `SELECT coalesce(bool_or(granted), false) AS taken,
+         coalesce(bool_or(granted AND pid = pg_backend_pid()), false) AS held,
+         coalesce(bool_or(NOT granted), false) AS wanted
+       FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
+       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2`,
+      [LOCK_SPACE, owner],
+    );
+    return { isTaken: row?.taken === true, isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
   /** Holds locks of other servers that we took for `ms`. @returns those that nobody has wanted back, and that are still ours. */
@@ -175,19 +176,6 @@ export class Claim {
       if (!(error instanceof DatabaseError)) void endClient(client);
       throw error;
     }
-  }
-
-  /** Who has the lock of a server: whether anybody does, whether we do, and whether somebody waits for it. */
-  async #lock(owner: number): Promise<{ isTaken: boolean; isHeld: boolean; isWanted: boolean }> {
-    const [row] = await this.#query(
-      `SELECT coalesce(bool_or(granted), false) AS taken,
-         coalesce(bool_or(granted AND pid = pg_backend_pid()), false) AS held,
-         coalesce(bool_or(NOT granted), false) AS wanted
-       FROM pg_locks JOIN pg_database d ON d.oid = database AND d.datname = current_database()
-       WHERE locktype = 'advisory' AND classid = $1 AND objid = $2`,
-      [LOCK_SPACE, owner],
-    );
-    return { isTaken: row?.taken === true, isHeld: row?.held === true, isWanted: row?.wanted === true };
   }
 
   async #look(): Promise<boolean> {

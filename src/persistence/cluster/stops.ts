@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DatabasePool } from 'slonik';
 import type { CallerName, TerminalStatus } from '../../command.ts';
+import { within } from '../../deadline.ts';
 import { CommandNotFound, StopNotStored } from '../../errors.ts';
 import type { NodeWork } from '../../ports/nodes.ts';
 import { isUnavailable } from '../pool.ts';
@@ -21,7 +22,7 @@ interface RemoteStop {
   /** Who wanted it first. */
   by: CallerName;
   kill: boolean;
-  /** Until when we wait for its end, by performance.now(): whoever comes later waits as long as who was first. */
+  /** Until when somebody waits for its end, by performance.now(). */
   deadline: number;
   /** When its node is to be asked, or asked again, by performance.now(). */
   remindAt: number;
@@ -67,7 +68,7 @@ export class RemoteStops {
         stop.remindAt = 0;
       }
     }
-    return stop.ended;
+    return within(ms, stop.ended, () => new StopNotStored());
   }
 
   async #stop(uuid: string, stop: RemoteStop): Promise<TerminalStatus> {

@@ -59,7 +59,7 @@ export class NodeWatch {
     const quiet: number[] = [];
     for (const owner of await this.#quietOf([...owners])) {
       // A server that is no node has no heartbeat, and lives as long as it holds its lock.
-      if (known.has(owner) || (await claim.isFree(owner))) quiet.push(owner);
+      if (known.has(owner) || !(await claim.lookAtLock(owner)).isTaken) quiet.push(owner);
     }
     for (const owner of this.#suspects.keys()) if (!quiet.includes(owner)) this.#suspects.delete(owner);
     const now = performance.now();
