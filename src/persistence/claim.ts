@@ -14,6 +14,8 @@ const LOCK_SPACE = 0x5e11;
 
 /** The second number of the lock on a data folder; owners start at 1. */
 const FOLDER_LOCK = 0;
+/** How long we wait for that of a server that has just been killed, in ms. */
+const FOLDER_MS = 2000;
 
 /** How often the connection is looked at, in ms: one that a network has cut says nothing by itself. */
 const HEARTBEAT_MS = 5000;
@@ -76,10 +78,16 @@ export class Claim {
     return this.#check;
   }
 
-  /** Takes the lock of another server if that one is gone. While it is held nobody else adopts the same commands. */
-  async takeOver(owner: number): Promise<boolean> {
-    const [row] = await this.#query('SELECT pg_try_advisory_lock($1, $2) AS taken', [LOCK_SPACE, owner]);
-    return row?.taken === true;
+  /**
+   * Takes the lock of another server if that one is gone, or is within `patienceMs`. While it is held nobody else adopts the
+   * same commands.
+   */
+  async takeOver(owner: number, patienceMs = 0): Promise<boolean> {
+    for (const until = performance.now() + patienceMs; ; await delay(50)) {
+      const [row] = await this.#query('SELECT pg_try_advisory_lock($1, $2) AS taken', [LOCK_SPACE, owner]);
+      if (row?.taken === true) return true;
+      if (performance.now() >= until) return false;
+    }
   }
 
   /**
@@ -131,14 +139,9 @@ export class Claim {
    * when it ends. Waits a moment for a server that has just been killed. @returns whether it is ours.
    */
   async takeFolder(): Promise<boolean> {
-    for (let attempt = 0; attempt < 40; attempt++) {
-      if (await this.takeOver(FOLDER_LOCK)) {
-        this.#held.add(FOLDER_LOCK);
-        return true;
-      }
-      await delay(50);
-    }
-    return false;
+    const isOurs = await this.takeOver(FOLDER_LOCK, FOLDER_MS);
+    if (isOurs) this.#held.add(FOLDER_LOCK);
+    return isOurs;
   }
 
   /**

@@ -68,10 +68,8 @@ async function takeCluster(pool: DatabasePool, claim: Claim): Promise<number[] |
   const held: number[] = [];
   const patience = performance.now() + PATIENCE_MS;
   for (const owner of nodes) {
-    let isOurs = await claim.takeOver(owner);
-    for (; !isOurs && performance.now() < patience; isOurs = await claim.takeOver(owner)) await delay(50);
-    if (isOurs) held.push(owner);
-    else break;
+    if (!(await claim.takeOver(owner, patience - performance.now()))) break;
+    held.push(owner);
   }
   const left = held.length < nodes.length ? [] : await claim.areLeft(held, NODE_DOUBT_MS);
   if (left.length === nodes.length) return held;
